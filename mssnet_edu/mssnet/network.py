@@ -1,0 +1,326 @@
+"""MSSNet: a multi-scale-stage network for single-image deblurring.
+
+Written from the paper: Kim, Lee, Cho, "MSSNet: Multi-Scale-Stage Network for Single Image
+Deblurring", ECCV Workshops (AIM) 2022, https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf
+
+The network looks at a photo three times, from coarse to fine. Each look is a *scale*, each U-Net in
+it a *stage*:
+
+    S1, a quarter of the size   1 U-Net    -> S1-U1
+    S2, half of the size        2 U-Nets   -> S2-U1, S2-U2
+    S3, full size               3 U-Nets   -> S3-U1, S3-U2, S3-U3   (the last one is the answer)
+
+Three remedies make it work, and each can be switched off in `MSSNetConfig` to see what it does:
+more U-Nets where the picture is larger, features (not only colours) handed to the next scale, and
+pixel-unshuffle, which shrinks a picture without throwing one pixel away.
+
+MSSNet removes blur at constant size. It does not enlarge.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mssnet_edu import images
+
+__all__ = ["MSSNet", "MSSNetConfig", "StageResult"]
+
+MULTIPLE_OF = 16  # S1 starts at a quarter of the size, and its U-Net halves that twice more
+MIN_PX = 32  # below this the coarsest level is a single pixel and nothing is left to look at
+
+
+@dataclass(frozen=True)
+class MSSNetConfig:
+    """Widths and remedies of an MSSNet.
+
+    wf, scale, vscale: the U-Nets have wf, wf + scale and wf + scale + vscale channels at their
+    three levels. unets: how many U-Nets at S1, S2, S3. feature_propagation: hand features to the
+    next scale (False: only its picture). pixel_unshuffle: S1 and S2 see every pixel, rearranged into
+    channels (False: a bilinear reduction). noise: one more input channel that carries random
+    numbers, for networks that draw one answer of many.
+
+    >>> MSSNetConfig.small()
+    MSSNetConfig(wf=20, scale=40, vscale=40, unets=(1, 2, 3), feature_propagation=True, \
+pixel_unshuffle=True, noise=False)
+    """
+
+    wf: int = 54
+    scale: int = 42
+    vscale: int = 42
+    unets: tuple[int, int, int] = (1, 2, 3)
+    feature_propagation: bool = True
+    pixel_unshuffle: bool = True
+    noise: bool = False
+
+    def __post_init__(self):
+        if min(self.wf, self.wf + self.scale, self.wf + self.scale + self.vscale) < 1:
+            raise ValueError(f"every width must be at least 1, got {self.widths}")
+        if len(self.unets) != 3 or min(self.unets) < 1:
+            raise ValueError(f"unets must name at least one U-Net per scale, got {self.unets}")
+        object.__setattr__(self, "unets", tuple(self.unets))  # JSON gives a list
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Channels at the three levels of every U-Net."""
+        return self.wf, self.wf + self.scale, self.wf + self.scale + self.vscale
+
+    @classmethod
+    def small(cls) -> "MSSNetConfig":
+        """The paper's small network, 6.76 M parameters."""
+        return cls(20, 40, 40)
+
+    @classmethod
+    def official(cls) -> "MSSNetConfig":
+        """The paper's MSSNet, 15.61 M parameters."""
+        return cls(54, 42, 42)
+
+    @classmethod
+    def large(cls) -> "MSSNetConfig":
+        """The paper's MSSNet-large, 28.18 M parameters."""
+        return cls(80, 50, 50)
+
+    def to_dict(self) -> dict:
+        """The configuration as plain data, for model cards."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What one U-Net of MSSNet says.
+
+    name: "S1-U1" to "S3-U3". scale: "S1", "S2" or "S3". photo: (N, 3, h, w), raw, not clamped, at
+    the stage's own size (S1: half of the photo's, although it computes at a quarter; S2, S3: the
+    photo's). residual: what the stage added to the blurred photo, same shape. seconds: time since
+    the previous stage was done. features: (N, wf, ., .) the decoder's finest features, on request.
+    """
+
+    name: str
+    scale: str
+    photo: Tensor
+    residual: Tensor
+    seconds: float
+    features: Tensor | None = None
+
+
+def conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+
+
+def conv1(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 1, bias=False)
+
+
+def resize(x: Tensor, factor: float) -> Tensor:
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+# A 1x1 convolution mixes channels, a bilinear resize mixes pixels: they may be swapped without
+# changing the result. So `up` and the fusion convolve first, where there are four times fewer pixels.
+
+
+class ResBlock(nn.Module):
+    """x + conv(PReLU(conv(x)))"""
+
+    def __init__(self, width: int, act: nn.PReLU):
+        super().__init__()
+        self.conv1, self.act, self.conv2 = conv3(width, width), act, conv3(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(self.act(self.conv1(x)))
+
+
+def two_blocks(width: int, act: nn.PReLU) -> nn.Sequential:
+    return nn.Sequential(ResBlock(width, act), ResBlock(width, act))
+
+
+class Encoder(nn.Module):
+    """Three levels, each half the size of the one before; may take in an earlier U-Net's features."""
+
+    def __init__(self, widths: tuple[int, int, int], act: nn.PReLU, fused: bool):
+        super().__init__()
+        self.levels = nn.ModuleList(two_blocks(w, act) for w in widths)
+        self.down = nn.ModuleList(conv1(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        if fused:
+            self.from_encoder = nn.ModuleList(conv1(w, w) for w in widths)
+            self.from_decoder = nn.ModuleList(conv1(w, w) for w in widths)
+
+    def forward(self, x: Tensor, earlier=None, enlarge: bool = False) -> list[Tensor]:
+        found = []
+        for level, blocks in enumerate(self.levels):
+            x = blocks(x)  # (N, width[level], H / 2**level, W / 2**level)
+            if earlier is not None:
+                e, d = earlier[0][level], earlier[1][level]
+                seen = self.from_encoder[level](e) + self.from_decoder[level](d)
+                x = x + (resize(seen, 2) if enlarge else seen)
+            found.append(x)
+            if level < 2:
+                x = self.down[level](resize(x, 0.5))
+        return found
+
+
+class Decoder(nn.Module):
+    """From the coarsest level back to the finest, with a skip from the encoder at each."""
+
+    def __init__(self, widths: tuple[int, int, int], act: nn.PReLU):
+        super().__init__()
+        self.levels = nn.ModuleList(two_blocks(w, act) for w in widths)
+        self.up = nn.ModuleList(conv1(b, a) for a, b in zip(widths, widths[1:], strict=False))
+        self.skip = nn.ModuleList(ResBlock(w, act) for w in widths[:2])
+
+    def forward(self, encoded: list[Tensor]) -> list[Tensor]:
+        e1, e2, e3 = encoded
+        d3 = self.levels[2](e3)
+        d2 = self.levels[1](resize(self.up[1](d3), 2) + self.skip[1](e2))
+        d1 = self.levels[0](resize(self.up[0](d2), 2) + self.skip[0](e1))
+        return [d1, d2, d3]
+
+
+class UNet(nn.Module):
+    """One stage: an encoder and a decoder."""
+
+    def __init__(self, widths: tuple[int, int, int], act: nn.PReLU, fused: bool):
+        super().__init__()
+        self.encoder, self.decoder = Encoder(widths, act, fused), Decoder(widths, act)
+
+    def forward(self, x: Tensor, earlier=None, enlarge: bool = False):
+        encoded = self.encoder(x, earlier, enlarge)
+        return encoded, self.decoder(encoded)
+
+
+class Scale(nn.Module):
+    """All that happens at one size: first features, a run of U-Nets, and a picture from each."""
+
+    def __init__(self, inputs: int, outputs: int, unets: int, coarser: bool, cfg, act: nn.PReLU):
+        super().__init__()
+        w = cfg.wf
+        self.shallow = nn.Sequential(conv3(inputs, w), ResBlock(w, act))
+        if coarser and cfg.feature_propagation:
+            self.enlarge, self.merge = conv1(w, w), conv3(2 * w, w)
+        self.unets = nn.ModuleList(
+            UNet(cfg.widths, act, fused=i > 0 or (coarser and cfg.feature_propagation))
+            for i in range(unets)
+        )
+        self.tails = nn.ModuleList(conv3(w, outputs) for _ in range(unets))
+
+
+class MSSNet(nn.Module):
+    """MSSNet, ready to be trained or run.
+
+    `model(photo)` gives the deblurred photo, `model.stages(photo)` the six results one after
+    another. Photos: (3, H, W) or (N, 3, H, W), sRGB in [0, 1], H and W at least 32 px and otherwise
+    free; grey photos (one channel) are repeated to three. Results are raw, not clamped.
+
+    >>> model = MSSNet(MSSNetConfig(8, 8, 8)).eval()
+    >>> with torch.no_grad():
+    ...     [s.name for s in model.stages(torch.rand(3, 48, 70))]
+    ['S1-U1', 'S2-U1', 'S2-U2', 'S3-U1', 'S3-U2', 'S3-U3']
+    """
+
+    def __init__(self, config: MSSNetConfig | None = None):
+        super().__init__()
+        self.config = cfg = config or MSSNetConfig.official()
+        act = nn.PReLU()  # one module and one number, shared by every block of the network
+        colours = 3 + cfg.noise
+        rearranged = 4 * colours if cfg.pixel_unshuffle else colours
+        handed = 0 if cfg.feature_propagation else 3  # the coarser picture joins the input instead
+        self.s1 = Scale(rearranged, 12, cfg.unets[0], False, cfg, act)
+        self.s2 = Scale(rearranged + handed, 12, cfg.unets[1], True, cfg, act)
+        self.s3 = Scale(colours + handed, 3, cfg.unets[2], True, cfg, act)
+
+    # -- what the learner calls ---------------------------------------------------------------
+
+    def forward(self, photo: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The last stage's picture, in the shape of `photo` (grey comes back with 3 channels)."""
+        batch, size = self._prepare(photo)
+        noise = self._pad(noise) if noise is not None else None
+        *_, last = self._walk(batch, noise)
+        picture = (last.base + last.residual())[..., : size[0], : size[1]]
+        return picture if photo.ndim == 4 else picture[0]
+
+    def stages(
+        self, photo: Tensor, features: bool = False, noise: Tensor | None = None
+    ) -> Iterator[StageResult]:
+        """Yield the six results as `StageResult`, each as soon as it is computed."""
+        batch, (height, width) = self._prepare(photo)
+        noise = self._pad(noise) if noise is not None else None
+        start = time.perf_counter()
+        for stage in self._walk(batch, noise):
+            residual = stage.residual()
+            picture = stage.base + residual
+            half = 2 if stage.scale == "S1" else 1
+            h, w = -(-height // half), -(-width // half)  # rounded up: odd photos
+            cut = [t[..., :h, :w] for t in (picture, residual)]
+            if photo.ndim == 3:
+                cut = [t[0] for t in cut]
+            now = time.perf_counter()
+            found = stage.features if features else None
+            yield StageResult(stage.name, stage.scale, *cut, now - start, found)
+            start = time.perf_counter()  # the reader's own work between two stages does not count
+
+    # -- what training calls ------------------------------------------------------------------
+
+    def pictures(self, batch: Tensor, noise: Tensor | None = None) -> list[Tensor]:
+        """All outputs, coarse to fine, for a batch whose sides are multiples of 16: no checks."""
+        return [stage.base + stage.residual() for stage in self._walk(batch, noise)]
+
+    # -- how it works -------------------------------------------------------------------------
+
+    def _walk(self, b3: Tensor, noise: Tensor | None):
+        """Go through the stages; a stage's picture is computed only if somebody asks for it."""
+        cfg = self.config
+        # align_corners=True for the photo itself, as in the paper's code; features use False
+        b2 = F.interpolate(b3, scale_factor=0.5, mode="bilinear", align_corners=True)
+        full, half = b3, b2
+        if cfg.noise:
+            noise = torch.zeros_like(b3[:, :1]) if noise is None else noise
+            # every second number: averaging would make the noise quieter at the coarse scale
+            full, half = torch.cat([b3, noise], 1), torch.cat([b2, noise[..., ::2, ::2]], 1)
+        if cfg.pixel_unshuffle:
+            inputs = F.pixel_unshuffle(half, 2), F.pixel_unshuffle(full, 2), full
+        else:
+            inputs = resize(half, 0.5), resize(full, 0.5), full
+        before, last = None, None
+        scales = (("S1", self.s1, b2), ("S2", self.s2, b3), ("S3", self.s3, b3))
+        for (name, scale, base), x in zip(scales, inputs, strict=True):
+            if before is not None and not cfg.feature_propagation:
+                seen = last.base + last.residual()  # S1: (N, 3, H/2, W/2), the size S2 works at
+                x = torch.cat([x, seen], 1)
+            x = scale.shallow(x)  # (N, wf, H/4, W/4), then H/2, then H
+            if before is not None and cfg.feature_propagation:
+                x = scale.merge(torch.cat([x, resize(scale.enlarge(before[1][0]), 2)], 1))
+            elif before is not None:
+                before = None
+            enlarge = True
+            for i, (unet, tail) in enumerate(zip(scale.unets, scale.tails, strict=True)):
+                before = unet(x, before, enlarge)
+                x, enlarge = before[1][0], False
+                last = _Stage(f"{name}-U{i + 1}", name, base, x, tail)
+                yield last
+
+    def _prepare(self, photo: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        batch = images.check(photo, min_px=MIN_PX)
+        if batch.shape[1] == 1:
+            batch = batch.expand(-1, 3, -1, -1)
+        return self._pad(batch), (photo.shape[-2], photo.shape[-1])
+
+    @staticmethod
+    def _pad(batch: Tensor) -> Tensor:
+        height, width = batch.shape[-2:]
+        return F.pad(batch, (0, -width % MULTIPLE_OF, 0, -height % MULTIPLE_OF), mode="reflect")
+
+
+@dataclass
+class _Stage:
+    name: str
+    scale: str
+    base: Tensor
+    features: Tensor
+    tail: nn.Conv2d
+
+    def residual(self) -> Tensor:
+        r = self.tail(self.features)  # (N, 12, ., .) at S1 and S2, (N, 3, H, W) at S3
+        return F.pixel_shuffle(r, 2) if r.shape[1] == 12 else r
