@@ -18,6 +18,7 @@ from PIL import Image
 __all__ = [
     "PhotoError",
     "check",
+    "check_target",
     "crop",
     "from_numpy",
     "from_pillow",
@@ -401,18 +402,7 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
     ...     save(torch.rand(3, 8, 8), folder + "/noise.png").name
     'noise.png'
     """
-    file = Path(path)
-    if file.suffix.lower() not in _WRITABLE:
-        raise PhotoError(
-            f"{file.name}: cannot tell the picture format from the ending {file.suffix!r}. "
-            "Use .png (lossless), .jpg, .webp or .tif."
-        )
-    if file.is_dir():
-        raise PhotoError(f"{file} is a folder. Give a file name inside it.")
-    if not file.parent.is_dir():
-        raise PhotoError(f"The folder {file.parent} does not exist. Create it first.")
-    if file.exists() and not overwrite:
-        raise _exists(file)
+    file = check_target(path, overwrite)
     kind, options = _WRITABLE[file.suffix.lower()]
     image = to_pillow(photo)
     part = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.part")
@@ -427,6 +417,29 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
         raise PhotoError(f"{file} could not be written: {reason}.") from error
     finally:
         part.unlink(missing_ok=True)
+    return file
+
+
+def check_target(path: str | os.PathLike, overwrite: bool = False) -> Path:
+    """Say whether `save` could write a photo to this file name, before the long computation.
+
+    Returns the name as a Path. Raises PhotoError as `save` does. Writes nothing.
+
+    >>> check_target("answer.png").suffix
+    '.png'
+    """
+    file = Path(path)
+    if file.suffix.lower() not in _WRITABLE:
+        raise PhotoError(
+            f"{file.name}: cannot tell the picture format from the ending {file.suffix!r}. "
+            "Use .png (lossless), .jpg, .webp or .tif."
+        )
+    if file.is_dir():
+        raise PhotoError(f"{file} is a folder. Give a file name inside it.")
+    if not file.parent.is_dir():
+        raise PhotoError(f"The folder {file.parent} does not exist. Create it first.")
+    if file.exists() and not overwrite:
+        raise _exists(file)
     return file
 
 
@@ -457,8 +470,9 @@ def _exists(file: Path) -> PhotoError:
 def check(photo: torch.Tensor, name: str = "photo", min_px: int = 1) -> torch.Tensor:
     """Return a photo as a batch (N, 3, H, W), or say what is wrong with it.
 
-    photo: (3, H, W) or (N, 3, H, W) float32, sRGB in [0, 1]. Overshoot down to -1 and up to 2 is
-    let through, because networks and noise leave the range a little; more is a mistake of scale.
+    photo: (3, H, W) or (N, 3, H, W) float32, sRGB in [0, 1]; a grey one, (1, H, W), is seen as
+    three equal channels. Overshoot down to -1 and up to 2 is let through, because networks and
+    noise leave the range a little; more is a mistake of scale.
     name: what the message calls it; min_px: the shortest side allowed.
     Returns a view: no memory is copied. Raises PhotoError.
 
@@ -476,7 +490,7 @@ def check(photo: torch.Tensor, name: str = "photo", min_px: int = 1) -> torch.Te
             f"{name} is a {type(photo).__name__}; expected a torch tensor (3, H, W). Use me.{use}."
         )
     shape = tuple(photo.shape)
-    if photo.ndim not in {3, 4} or shape[-3] != 3 or 0 in shape:
+    if photo.ndim not in {3, 4} or shape[-3] not in {1, 3} or 0 in shape:
         raise PhotoError(
             f"{name} has shape {shape}; expected (3, H, W) or (N, 3, H, W).{_shape_hint(photo)}"
         )
@@ -501,16 +515,15 @@ def check(photo: torch.Tensor, name: str = "photo", min_px: int = 1) -> torch.Te
             f"{name} is {width} x {height} px; at least {min_px} x {min_px} px are needed. "
             "Take a larger photo, or enlarge this one first."
         )
-    return photo if photo.ndim == 4 else photo.unsqueeze(0)
+    batch = photo if photo.ndim == 4 else photo.unsqueeze(0)
+    return batch.expand(-1, 3, -1, -1)
 
 
 def _shape_hint(photo: torch.Tensor) -> str:
     if photo.ndim in {3, 4} and photo.shape[-1] in {3, 4} and photo.shape[-3] not in {1, 3}:
         return " Its channels are last: use me.images.from_numpy(photo.numpy())."
     if photo.ndim == 2:
-        return " It is grey: write photo.expand(3, -1, -1)."
-    if photo.ndim in {3, 4} and photo.shape[-3] == 1:
-        return " It has one channel: write photo.repeat_interleave(3, -3)."
+        return " It is grey: write photo[None]."
     if photo.ndim in {3, 4} and photo.shape[-3] == 4:
         return " It has an alpha channel: drop it with photo[..., :3, :, :]."
     return ""
