@@ -1,0 +1,32 @@
+"""nbmake that also fails on what a cell hides: errors inside widgets, and too much memory.
+
+`install()` puts it in nbmake's place, so that one run of a notebook serves every check.
+"""
+
+import nbmake.pytest_items
+import run_course
+from nbmake.nb_result import NotebookError, NotebookResult
+from nbmake.nb_run import NotebookRun
+
+__all__ = ["StricterRun", "install"]
+
+
+class StricterRun(NotebookRun):
+    """One notebook's run."""
+
+    def execute(self):
+        """Run the notebook as nbmake does; then look into its widgets, and at its memory."""
+        with run_course.PeakMemory() as peak:
+            result = super().execute()
+        if result.error is not None:
+            return result
+        faults = [f"in a widget: {text}" for text in run_course.hidden_errors(result.nb)]
+        if peak.mb > run_course.LIMIT_MB:
+            faults.append(f"peak memory {peak.mb:.0f} MB; {run_course.LIMIT_MB} MB are allowed")
+        error = NotebookError(faults[0], "\n".join(faults), -1) if faults else None
+        return NotebookResult(nb=result.nb, error=error)
+
+
+def install():
+    """Make nbmake use the stricter run."""
+    nbmake.pytest_items.NotebookRun = StricterRun

@@ -1,0 +1,99 @@
+"""The checks that run on every notebook must be able to fail, and its page must stand alone.
+
+The notebooks themselves are run by nbmake beside these tests: see scripts/run_tests.py.
+"""
+
+import re
+
+import nbformat
+import pytest
+import run_course
+from stricter_nbmake import StricterRun
+
+HIDDEN = """
+import ipywidgets as widgets
+def shout(change):
+    with out:
+        raise ValueError("swallowed")
+out = widgets.Output()
+slider = widgets.IntSlider(description="length")
+slider.observe(shout, "value")
+slider.value = 3
+widgets.VBox([slider, out])
+"""
+
+GOOD = """
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from IPython.display import display
+out = widgets.Output()
+with out:
+    display(widgets.HTML("<b>a still of the slider</b>"))
+dial = widgets.Dropdown(description="method", options=[("bicubic", 1), ("nearest", 2)], index=1)
+widgets.VBox([dial, widgets.Label("1 < 2"), out])
+"""
+
+
+def save(path, *sources):
+    cells = [nbformat.v4.new_markdown_cell("# A title\n\nand a formula $y = A x$")]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return run_course.execute(save(tmp_path_factory.mktemp("good") / "good.ipynb", GOOD))
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("1 / 0", "ZeroDivisionError"), (HIDDEN, "in a widget: ValueError: swallowed")],
+    ids=["in a cell", "in a callback"],
+)
+def test_a_failing_notebook_fails(tmp_path, source, words):
+    path = save(tmp_path / "bad.ipynb", source)
+    result = StricterRun(path, 60, kernel="python3").execute()
+    assert words in result.error.trace
+    assert any(words in error for error in run_course.execute(path).errors)
+
+
+def test_too_much_memory_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_course, "LIMIT_MB", 10)  # less than any kernel takes
+    path = save(tmp_path / "big.ipynb", "import time; time.sleep(0.3)")
+    result = StricterRun(path, 60, kernel="python3").execute()
+    assert "peak memory" in result.error.summary
+
+
+def test_nbmake_is_the_stricter_one(request):
+    if not request.config.getoption("nbmake", default=False):
+        pytest.skip("nbmake is off; scripts/run_tests.py switches it on")
+    import nbmake.pytest_items
+
+    assert nbmake.pytest_items.NotebookRun is StricterRun
+
+
+def test_a_mark_left_by_a_slider_is_an_error():
+    state = {"a": {"model_name": "HTMLModel", "state": {"value": f"<p>{run_course.ERROR_MARK}: x"}}}
+    notebook = nbformat.v4.new_notebook(metadata={"widgets": {run_course.STATE: {"state": state}}})
+    assert run_course.hidden_errors(notebook) == [f"{run_course.ERROR_MARK}: x"]
+
+
+def test_a_good_notebook_passes(good):
+    assert good.errors == []
+    assert good.peak_mb > 20
+    assert good.seconds > 0.2
+
+
+def test_the_page_shows_widgets_as_they_stood(good):
+    text = run_course.page(good.notebook, "good")
+    assert "◦ method nearest" in text
+    assert "<p>1 &lt; 2</p>" in text
+    assert "<b>a still of the slider</b>" in text
+
+
+def test_the_page_loads_nothing_from_elsewhere(good):
+    text = run_course.page(good.notebook, "good")
+    loads = re.findall(r"""(?:src|<link[^>]*href)\s*=\s*["']?(?:https?:)?//[^"'> ]+""", text)
+    loads += re.findall(r"""(?:@import|import\(|url\()\s*["']?(?:https?:)?//[^"') ]+""", text)
+    assert loads == []
