@@ -85,6 +85,8 @@ def main():
     if unknown:
         parser.error(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
     REPORTS.mkdir(parents=True, exist_ok=True)
+    total_file = REPORTS / "total.txt"  # for .ci/run, which ends with it
+    total_file.unlink(missing_ok=True)
 
     counts, seconds = {}, {}
     for name in options.groups or GROUPS:
@@ -98,6 +100,7 @@ def main():
     for name in empty:
         print(f"The group {name} ran no test. Its files are missing, or all of them were skipped.")
     total = Count(*map(sum, zip(*counts.values(), strict=True)))
+    total_file.write_text(f"{total}\n")
     print(f"\n{total}", flush=True)
     sys.exit(1 if total.failed or empty else 0)
 
