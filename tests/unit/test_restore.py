@@ -1,0 +1,416 @@
+"""restore: any size, tiles without seams, a memory cap that says what to do."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mssnet_edu import images, restore
+
+
+def rules(task, factor=1, **changes):
+    facts = {
+        "name": "small-net",
+        "task": task,
+        "factor": factor,
+        "multiple_of": 1,
+        "min_px": 1,
+        "halo_px": 4,
+        "config": {},
+    }
+    return SimpleNamespace(**{**facts, **changes})
+
+
+class Convolutions(nn.Module):
+    """Four random 3x3 convolutions: each answer depends on exactly 4 px around it."""
+
+    def __init__(self, factor=1, task="upscale", **changes):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.PReLU(),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.PReLU(),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.PReLU(),
+            nn.Conv2d(8, 3 * factor**2, 3, padding=1),
+            nn.PixelShuffle(factor),
+        )
+        self.factor, self.shapes = factor, []
+        self.info = rules(task, factor, **changes)
+        self.requires_grad_(False).eval()
+
+    def forward(self, photo):
+        self.shapes.append(tuple(photo.shape))
+        m = self.info.multiple_of
+        assert photo.shape[-1] % m == 0
+        assert photo.shape[-2] % m == 0
+        large = F.interpolate(photo, scale_factor=self.factor, mode="nearest")
+        return large * 0.7 + 0.15 + 0.3 * self.layers(photo)
+
+
+class Repeat(nn.Module):
+    """Enlarges by repeating pixels; counts how often."""
+
+    def __init__(self, factor, **changes):
+        super().__init__()
+        self.info, self.calls = rules("upscale", factor, **changes), []
+
+    def forward(self, photo):
+        self.calls.append(tuple(photo.shape))
+        return F.interpolate(photo, scale_factor=self.info.factor, mode="nearest")
+
+
+# ----------------------------------------------------------------------------------- the tiles
+
+
+@pytest.mark.parametrize("multiple", [1, 4, 16])
+def test_ramps_of_neighbouring_tiles_add_up_to_one(multiple):
+    for halo in (0, 4, 20):
+        smallest = 2 * halo + 16 + 32
+        for side in {
+            -(-smallest // multiple) * multiple,
+            -(-(smallest + 50) // multiple) * multiple,
+        }:
+            for length in range(multiple, 400, multiple):
+                total = torch.zeros(length * 2)
+                cuts = restore._cuts(length, side, halo, multiple)
+                for cut in cuts:
+                    assert cut.start % multiple == 0
+                    assert cut.end <= length
+                    if cut.ramp_in:
+                        assert cut.keep_from >= cut.start + halo
+                    if cut.ramp_out:
+                        assert cut.keep_to <= cut.end - halo
+                    total[cut.keep_from * 2 : cut.keep_to * 2] += restore._weight(cut, 2)
+                np.testing.assert_allclose(total.numpy(), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_tiled_equals_whole(factor, multiple):
+    task = "deblur" if factor == 1 else "upscale"
+    network = Convolutions(factor, task, multiple_of=multiple)
+    photo = torch.rand(3, 150, 217, generator=torch.Generator().manual_seed(1))
+    call = restore.deblur if factor == 1 else lambda p, m, **k: restore.upscale(p, factor, m, **k)
+    whole = call(photo, network)
+    assert len(network.shapes) == 2  # one look at the memory it needs, one at the whole photo
+    tiled = call(photo, network, tile_px=64)
+    assert len(network.shapes) > 10
+    assert whole.shape == tiled.shape == (3, 150 * factor, 217 * factor)
+    assert float((whole - tiled).abs().max()) < 1e-5  # 1e-3 is asked for; a full halo is exact
+    assert float(whole.std()) > 0.05
+
+
+def test_a_halo_too_small_shows_where_a_full_one_does_not():
+    """The comparison above can fail: without context, tiles differ from the whole."""
+    photo = torch.rand(3, 150, 217)
+    short = Convolutions(1, "deblur", halo_px=0)
+    whole, tiled = restore.deblur(photo, short), restore.deblur(photo, short, tile_px=48)
+    assert float((whole - tiled).abs().max()) > 1e-3
+    inner = Convolutions(1, "deblur", halo_px=4)
+    assert float((restore.deblur(photo, inner, tile_px=64) - whole).abs().max()) < 1e-5
+
+
+def test_memory_cap_makes_tiles_and_keeps_the_answer():
+    network = Convolutions(2)
+    photo = torch.rand(3, 200, 160)
+    whole = restore.upscale(photo, 2, network)
+    before = len(network.shapes)
+    tiled = restore.upscale(photo, 2, network, max_memory_mb=3)
+    assert len(network.shapes) - before > 3
+    assert float((whole - tiled).abs().max()) < 1e-5
+
+
+def test_memory_estimate_is_near_what_four_convolutions_hold():
+    network = Convolutions(1, "deblur")
+    per_px = restore._bytes_per_px(restore._rules(network, "deblur"), 1)
+    # input (3) and two layers of 8 channels are alive at once, plus what forward() keeps (3)
+    assert 4 * (3 + 8 + 8) <= per_px <= 4 * (3 + 3 + 8 + 8 + 3) * 2
+
+
+def test_memory_cap_too_small_says_how_much_is_needed():
+    network = Convolutions(1, "deblur", halo_px=60)
+    with pytest.raises(images.PhotoError, match=r"needs about \d+ MB .* Pass max_memory_mb=\d+"):
+        restore.deblur(torch.rand(3, 300, 300), network, max_memory_mb=2)
+
+
+def test_answer_too_large_is_refused_before_any_work():
+    network = Repeat(4)
+    with pytest.raises(images.PhotoError, match="Choose a smaller factor"):
+        restore.upscale(torch.zeros(3, 1000, 1000), 16, network)
+    with pytest.raises(images.PhotoError, match="6400 x 8000 px each"):
+        restore.upscale(torch.zeros(3, 1000, 800), 8, "bicubic", max_memory_mb=100)
+    assert network.calls == []
+
+
+def test_tile_px_too_small_or_odd_is_refused():
+    network = Convolutions(1, "deblur", halo_px=20)
+    with pytest.raises(ValueError, match="tiles of at least 88 px"):
+        restore.deblur(torch.rand(3, 300, 300), network, tile_px=60)
+    with pytest.raises(ValueError, match="whole number of pixels"):
+        restore.deblur(torch.rand(3, 300, 300), network, tile_px=100.5)
+
+
+# ---------------------------------------------------------------------------- sizes and shapes
+
+
+def test_padding_reaches_the_multiple_and_is_cut_off_again():
+    network = Convolutions(1, "deblur", multiple_of=16, min_px=32)
+    assert restore.deblur(torch.rand(3, 33, 47), network).shape == (3, 33, 47)
+    assert network.shapes[-1] == (1, 3, 48, 48)
+
+
+def test_photo_smaller_than_its_padding():
+    network = Convolutions(2, multiple_of=16)
+    assert restore.upscale(torch.rand(3, 1, 5), 2, network).shape == (3, 2, 10)
+
+
+def test_padding_mirrors_the_edge():
+    seen = []
+
+    class Look(nn.Module):
+        info = rules("deblur", multiple_of=8)
+
+        def forward(self, photo):
+            seen.append(photo.clone())
+            return photo
+
+    photo = torch.rand(3, 14, 16)
+    answer = restore.deblur(photo, Look())
+    torch.testing.assert_close(answer, photo)
+    torch.testing.assert_close(seen[-1][0, :, 14], photo[:, 12])
+
+
+def test_batch_gives_what_single_photos_give():
+    network = Convolutions(2)
+    batch = torch.rand(3, 3, 40, 30)
+    together = restore.upscale(batch, 2, network)
+    assert together.shape == (3, 3, 80, 60)
+    for one, photo in zip(together, batch, strict=True):
+        torch.testing.assert_close(restore.upscale(photo, 2, network), one)
+
+
+def test_answer_is_clamped_free_of_gradients_and_may_be_changed():
+    class Loud(nn.Module):
+        info = rules("deblur")
+
+        def forward(self, photo):
+            return photo * 3 - 1
+
+    photo = torch.rand(3, 20, 20).requires_grad_()
+    answer = restore.deblur(photo, Loud())
+    assert float(answer.min()) == 0
+    assert float(answer.max()) == 1
+    assert not answer.requires_grad
+    answer[0] += 1  # an inference-mode tensor would refuse this
+    answer.requires_grad_()
+
+
+def test_input_is_left_as_it_was():
+    photo = torch.rand(3, 40, 40)
+    before = photo.clone()
+    restore.upscale(photo, 2, Convolutions(2))
+    restore.upscale(photo, 2, "bicubic")
+    torch.testing.assert_close(photo, before, rtol=0, atol=0)
+
+
+# ------------------------------------------------------------------------------------- factors
+
+
+@pytest.mark.parametrize(
+    ("offered", "factor", "steps"),
+    [
+        ((8,), 8, [8]),
+        ((8,), 2, [8]),
+        ((8,), 16, [8, 8]),
+        ((4,), 3, [4]),
+        ((4,), 8, [4, 4]),
+        ((4,), 6, [4, 4]),
+        ((4,), 16, [4, 4]),
+        ((2, 4, 8), 2, [2]),
+        ((2, 4, 8), 3, [4]),
+        ((2, 4, 8), 6, [8]),
+        ((2, 4, 8), 16, [8, 2]),
+    ],
+)
+def test_steps_to_a_factor(offered, factor, steps):
+    assert restore._steps(factor, offered) == steps
+
+
+@pytest.mark.parametrize("native", [2, 4, 8])
+@pytest.mark.parametrize("factor", restore.FACTORS)
+def test_every_factor_from_every_network(native, factor):
+    """Repeating pixels commutes with area averaging, so the true answer is known."""
+    photo = torch.rand(3, 11, 14)
+    answer = restore.upscale(photo, factor, Repeat(native))
+    assert answer.shape == (3, 11 * factor, 14 * factor)
+    expected = F.interpolate(photo[None], scale_factor=factor, mode="nearest")[0]
+    if factor in {3, 6}:  # no whole ratio: bicubic, which rings a little at the pixels' edges
+        middle = slice(factor // 2, None, factor)
+        assert float((answer - expected)[:, middle, middle].abs().max()) < 0.25
+    else:
+        torch.testing.assert_close(answer, expected)
+
+
+def test_reducing_inside_tiles_equals_reducing_the_whole():
+    """4x, twice, halved: the reduced tiles must meet where the full ones would."""
+    network = Convolutions(4)
+    photo = torch.rand(3, 40, 30)
+    once = restore.upscale(photo, 4, network)
+    twice = restore.upscale(once, 4, network)
+    expected = F.avg_pool2d(twice[None], 2)[0]
+    torch.testing.assert_close(restore.upscale(photo, 8, network), expected, rtol=0, atol=1e-5)
+    tiled = restore.upscale(photo, 8, network, tile_px=57)
+    torch.testing.assert_close(tiled, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0, 1, 5, 32, 2.5, "8", True, None])
+def test_other_factors_are_refused(factor):
+    with pytest.raises(ValueError, match="expected one of 2, 3, 4, 6, 8, 16"):
+        restore.upscale(torch.rand(3, 8, 8), factor, "bicubic")
+
+
+def test_plain_enlargements():
+    photo = torch.rand(3, 4, 5)
+    nearest = restore.upscale(photo, 2, "nearest")
+    torch.testing.assert_close(nearest, photo.repeat_interleave(2, 1).repeat_interleave(2, 2))
+    assert restore.upscale(photo[None], 8, "bicubic").shape == (1, 3, 32, 40)
+
+
+# ------------------------------------------------------------------------------ seeds and noise
+
+
+class Dreamer(nn.Module):
+    """Adds noise that depends on its seed, like a network that draws one answer of many."""
+
+    def __init__(self):
+        super().__init__()
+        config = {"factors": [2, 4], "takes_seed": True}
+        self.info, self.seen = rules("upscale", 4, config=config, halo_px=0), []
+
+    def forward(self, photo, factor=4, seed=0, noise=None):
+        self.seen.append((factor, seed))
+        large = F.interpolate(photo, scale_factor=factor, mode="nearest")
+        if noise is None:
+            generator = torch.Generator().manual_seed(seed)
+            noise = torch.randn(large.shape, generator=generator)
+        return large + 0.05 * noise
+
+
+class Planner(Dreamer):
+    """The same, able to draw its noise for the whole photo."""
+
+    def draw_noise(self, shape, factor, seed):
+        generator = torch.Generator().manual_seed(seed)
+        large = (shape[0], 1, shape[2] * factor, shape[3] * factor)
+        return torch.randn(large, generator=generator)
+
+
+def test_seed_is_repeatable_and_matters():
+    photo = torch.full((3, 20, 20), 0.5)
+    one, same = (restore.upscale(photo, 4, Dreamer(), seed=3) for _ in range(2))
+    torch.testing.assert_close(one, same, rtol=0, atol=0)
+    assert float((one - restore.upscale(photo, 4, Dreamer(), seed=4)).abs().mean()) > 0.01
+    network = Dreamer()
+    restore.upscale(photo, 2, network, seed=3)
+    assert network.seen[-1] == (2, 3)  # in one tile, the network gets the learner's own seed
+    with pytest.raises(ValueError, match="whole number"):
+        restore.upscale(photo, 4, Dreamer(), seed=1.5)
+
+
+def test_tiles_without_a_plan_have_different_seeds():
+    network = Dreamer()
+    restore.upscale(torch.rand(3, 100, 100), 2, network, tile_px=64)
+    seeds = [seed for _, seed in network.seen]
+    assert len(seeds) == len(set(seeds)) == 4
+
+
+def test_noise_drawn_for_the_whole_photo_makes_tiles_equal_the_whole():
+    photo = torch.full((3, 100, 90), 0.5)
+    whole = restore.upscale(photo, 4, Planner(), seed=5)
+    tiled = restore.upscale(photo, 4, Planner(), seed=5, tile_px=64)
+    torch.testing.assert_close(whole, tiled, rtol=0, atol=1e-6)
+
+
+# -------------------------------------------------------------------------------------- refusals
+
+
+def test_tiny_photo_for_a_deblurring_network():
+    network = Convolutions(1, "deblur", min_px=32, name="mssnet-deblur")
+    with pytest.raises(images.PhotoError) as caught:
+        restore.deblur(torch.rand(3, 8, 8), network)
+    assert str(caught.value) == (
+        "photo is 8 x 8 px; mssnet-deblur needs at least 32 x 32. "
+        "Upscale it first: me.upscale(photo, 4)."
+    )
+
+
+@pytest.mark.parametrize("call", [restore.deblur, restore.upscale])
+@pytest.mark.parametrize(
+    "photo",
+    [
+        torch.full((3, 40, 40), float("nan")),
+        torch.rand(40, 40, 3),
+        torch.rand(2, 40, 40),
+        torch.zeros(3, 40, 40, dtype=torch.uint8),
+        torch.full((3, 40, 40), 200.0),
+        np.zeros((40, 40, 3), np.float32),
+        "photo.jpg",
+    ],
+)
+def test_bad_photos_are_refused(call, photo):
+    with pytest.raises(images.PhotoError, match=r"^photo "):
+        call(photo)
+
+
+def test_wrong_kind_of_network():
+    with pytest.raises(ValueError, match="does not deblur"):
+        restore.deblur(torch.rand(3, 40, 40), Convolutions(2))
+    with pytest.raises(ValueError, match="does not enlarge"):
+        restore.upscale(torch.rand(3, 40, 40), 2, Convolutions(1, "deblur"))
+    with pytest.raises(TypeError, match="expected a name"):
+        restore.deblur(torch.rand(3, 40, 40), 7)
+    with pytest.raises(ValueError, match="above 0"):
+        restore.upscale(torch.rand(3, 8, 8), 2, "bicubic", max_memory_mb=0)
+
+
+def test_network_by_name(monkeypatch):
+    asked = []
+
+    def load_model(name):
+        asked.append(name)
+        return Convolutions(8)
+
+    monkeypatch.setattr(restore, "load_model", load_model)
+    assert restore.upscale(torch.rand(3, 8, 8)).shape == (3, 64, 64)
+    assert asked == [restore.RECOMMENDED_UPSCALER]
+
+
+def test_network_without_info():
+    class Plain(nn.Module):
+        def forward(self, photo):
+            return F.interpolate(photo, scale_factor=3, mode="nearest")
+
+    assert restore.upscale(torch.rand(3, 40, 40), 3, Plain()).shape == (3, 120, 120)
+    with pytest.raises(ValueError, match="enlarges by a whole number"):
+        restore.upscale(torch.rand(3, 40, 40), 3, nn.Identity())
+
+
+def test_wrong_answer_of_a_network_is_named():
+    network = Repeat(2)
+    network.info.factor = 2
+    network.forward = lambda photo: photo
+    with pytest.raises(ValueError, match=r"gave shape .* expected"):
+        restore.upscale(torch.rand(3, 40, 40), 2, network)
+
+
+def test_progress_counts_tiles(capsys):
+    restore.upscale(torch.rand(3, 100, 100), 2, Convolutions(2), tile_px=64, progress=True)
+    assert "4/4" in capsys.readouterr().err
+    restore.upscale(torch.rand(3, 100, 100), 2, Convolutions(2), tile_px=64)
+    assert capsys.readouterr().err == ""
