@@ -1,0 +1,340 @@
+"""The repository as a whole: what must agree agrees, and nothing is in it that should not be."""
+
+import ast
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ADDRESS = PROJECT["urls"]["Repository"]
+SLUG = ADDRESS.removeprefix("https://github.com/")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+MB = 1_000_000
+# conda-forge's names where they differ; pip's torch carries CUDA on Linux, conda's pytorch-cpu not
+CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
+CONDA_ONLY = {"python", "pip"}
+
+
+def tracked_files():
+    """Return the files of the repository; those that git ignores are not part of it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode != 0:
+        pytest.skip("this is not a git checkout, so there is no list of its files")
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def texts():
+    """Yield (path, text) for every text file of the repository."""
+    for path in tracked_files():
+        try:
+            yield path, path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:  # a picture, or weights
+            continue
+
+
+def requirements(*extras):
+    """Return pyproject's requirements by name, with those of the named extras."""
+    lines = [*PROJECT["dependencies"]]
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    found = [Requirement(line) for line in lines]
+    return {canonicalize_name(each.name): each for each in found}
+
+
+def constraints():
+    """Return the lines of constraints.txt as requirements."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+# --- what is installed ---------------------------------------------------------------------------
+
+
+def test_the_lock_satisfies_pyproject():
+    pins = {}
+    for pin in constraints():
+        pins.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for name, wanted in requirements(*PROJECT["optional-dependencies"]).items():
+        assert name in pins, f"{name} is in pyproject.toml, not in constraints.txt: make lock"
+        for pin in pins[name]:
+            version = str(pin.specifier).removeprefix("==")
+            assert wanted.specifier.contains(version), f"{wanted} excludes the pinned {version}"
+
+
+def test_the_lock_holds_exact_public_versions_only():
+    text = (ROOT / "constraints.txt").read_text()
+    assert "://" not in text
+    assert "--" not in text.replace("# ", "")
+    for pin in constraints():
+        assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(pin.specifier)), f"not an exact pin: {pin}"
+
+
+def test_torch_has_one_version_here():
+    pins = [p for p in constraints() if p.name == "torch" and p.marker.evaluate()]
+    assert [str(pin.specifier) for pin in pins] == ["==2.13.0"] or sys.platform == "darwin"
+
+
+def test_what_is_installed_is_what_the_lock_says():
+    for pin in constraints():
+        if pin.marker and not pin.marker.evaluate():
+            continue
+        try:
+            version = importlib.metadata.version(pin.name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if canonicalize_name(pin.name) in requirements("test"):
+            assert pin.specifier.contains(version), f"{pin.name} is {version}; the lock says {pin}"
+
+
+def test_nothing_needs_torchvision():
+    seen, waiting = set(), [*requirements(*PROJECT["optional-dependencies"])]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            needs = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:  # an extra that is not installed here
+            continue
+        for need in map(Requirement, needs):
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                waiting.append(need.name)
+    assert "torchvision" not in seen
+    assert "torchvision" not in (ROOT / "environment.yml").read_text()
+    assert "torchvision" not in {canonicalize_name(pin.name) for pin in constraints()}
+    assert len(seen) > 50  # it walked
+
+
+# --- conda and Binder ----------------------------------------------------------------------------
+
+
+def conda_dependencies():
+    """Return the lines of environment.yml by the package that each names."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    return {re.match(r"[\w.-]+", line).group(): line for line in environment["dependencies"]}
+
+
+def test_conda_installs_what_pyproject_names():
+    wanted = {CONDA_NAMES.get(name, name) for name in requirements()}
+    assert set(conda_dependencies()) - CONDA_ONLY == wanted
+
+
+def test_conda_has_pyprojects_bounds():
+    listed = conda_dependencies()
+    for name, wanted in requirements().items():
+        line = listed[CONDA_NAMES.get(name, name)]
+        assert line.endswith(str(wanted.specifier)), f"environment.yml: {line}; pyproject: {wanted}"
+
+
+def test_conda_has_a_python_that_fits():
+    version = conda_dependencies()["python"].removeprefix("python=")
+    assert version in ("3.11", "3.12", "3.13", "3.14")
+
+
+def test_environment_is_what_repo2docker_reads():
+    # its rules: a mapping whose dependencies are strings, or one {"pip": [strings]}; a file in
+    # binder/ or .binder/ would hide environment.yml and postBuild
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert isinstance(environment, dict)
+    assert set(environment) <= {"name", "channels", "dependencies"}
+    assert environment["name"] == PROJECT["name"]
+    assert environment["channels"][0] == "conda-forge"
+    assert all(isinstance(line, str) for line in environment["dependencies"])  # no pip beside conda
+    assert not (ROOT / "binder").exists()
+    assert not (ROOT / ".binder").exists()
+    assert not (ROOT / "requirements.txt").exists()
+
+
+def test_post_build_leaves_condas_torch_alone():
+    path = ROOT / "postBuild"
+    text = path.read_text()
+    assert text.startswith("#!")
+    assert path.stat().st_mode & 0o111 or sys.platform == "win32"
+    installs = [line for line in text.splitlines() if "pip install" in line and line[0] != "#"]
+    assert installs
+    assert all("--no-deps" in line for line in installs)
+
+
+# --- what agrees with what -----------------------------------------------------------------------
+
+
+def version():
+    text = (ROOT / "mssnet_edu" / "__init__.py").read_text()
+    return re.search(r'^__version__ = "(.+)"$', text, re.M).group(1)
+
+
+def test_citation_and_changelog_have_the_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(citation["version"]) == version()
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1)
+    assert newest == version()
+
+
+def test_the_licence_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert PROJECT["license"] == citation["license"] == "MIT"
+
+
+def addresses(text):
+    """Return (repository, what follows) for each launch badge and each link into this project."""
+    forms = (
+        r"mybinder\.org/v2/gh/([\w.-]+/[\w.-]+)/([^\s)\"'\\]*)",
+        r"colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/([^\s)\"'\\]*)",
+        rf"github\.com/([\w.-]+/{re.escape(PROJECT['name'])})\b()",
+        rf"github\.com/({re.escape(SLUG.split('/')[0])}/[\w.-]+?)(?:\.git)?\b()",
+    )
+    return [match.groups() for form in forms for match in re.finditer(form, text)]
+
+
+def test_every_badge_and_link_has_the_address_of_pyproject():
+    found = {}
+    for path, text in texts():
+        if path == Path(__file__):
+            continue
+        for repository, rest in addresses(text):
+            found.setdefault(path.name, []).append(rest)
+            assert repository == SLUG, f"{path.relative_to(ROOT)} links to {repository}, not {SLUG}"
+    assert any(found["README.md"])
+
+
+def test_badges_open_notebooks_that_exist():
+    for path, text in texts():
+        for _, rest in addresses(text):
+            for name in re.findall(r"notebooks/[\w.-]+\.ipynb", rest.replace("%2F", "/")):
+                assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name} is not there"
+
+
+def test_links_between_our_pages_lead_somewhere():
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
+            if "://" not in target and not target.startswith("mailto:"):
+                assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+# --- what is in it -------------------------------------------------------------------------------
+
+
+def test_data_stays_within_its_budget():
+    sizes = {p: p.stat().st_size for p in (ROOT / "data").rglob("*") if p.is_file()}
+    assert sum(sizes.values()) <= 130 * MB
+    assert {str(p): s for p, s in sizes.items() if s > 16 * MB} == {}
+
+
+def test_no_tracked_file_is_large():
+    assert [str(p) for p in tracked_files() if p.stat().st_size > 16 * MB] == []
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    # paths of somebody's computer mean nothing to others; package clients know their registry
+    private = re.compile(r"(?<![\w.~*-])/(?:work|root|home|Users)/\w")
+    registry = re.compile(
+        r"\b(?:pypi|files\.pythonhosted|registry\.npmjs|deb\.debian)\.(?:org|com)\b"
+    )
+    for path, text in texts():
+        for pattern in (private, registry):
+            match = pattern.search(text)
+            assert match is None, f"{path.relative_to(ROOT)} holds {match.group(0)!r}"
+
+
+def test_notebooks_are_committed_clean():
+    for path in NOTEBOOKS:
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["cell_type"] == "code":
+                assert cell["outputs"] == [], f"{path.name} holds outputs: make format"
+                assert cell["execution_count"] is None, f"{path.name} has been run: make format"
+    if NOTEBOOKS:
+        strip = ["--keep-id", "--extra-keys", "metadata.language_info.version"]
+        command = [sys.executable, "-m", "nbstripout", "--verify", *strip, *map(str, NOTEBOOKS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"run `make format`:\n{done.stdout}{done.stderr}"
+
+
+# --- how it hangs together -----------------------------------------------------------------------
+
+
+def imports(path):
+    """Yield the dotted names that a module imports, anywhere in it; relative ones resolved."""
+    module = path.relative_to(ROOT).with_suffix("").parts
+    package = module[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            base += node.module.split(".") if node.module else []
+            name = ".".join(base)
+            # `from mssnet_edu import images` imports the module images
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+MODULES = sorted((ROOT / "mssnet_edu").rglob("*.py"))
+
+
+def test_every_import_is_declared():
+    imported_as = {"pillow": "pil"}
+    declared = {imported_as.get(n, n).replace("-", "_") for n in requirements("train")}
+    declared |= set(sys.stdlib_module_names) | {PROJECT["name"]}
+    # with matplotlib, ipywidgets and jupyterlab
+    comes_along = {"cycler", "ipython", "traitlets", "jupyter_server", "packaging", "psutil"}
+    for path in MODULES:
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert top.lower() in declared | comes_along or top in declared, (
+                f"{path.relative_to(ROOT)} imports {top}, which pyproject.toml does not name"
+            )
+
+
+# A part imports from its own row and from the rows above it.
+ROWS = [
+    {"images"},
+    {"samples"},
+    {"degrade"},
+    {"classical", "mssnet", "models"},
+    {"metrics"},
+    {"restore"},
+    {"show", "exercises"},
+    {"training"},
+    {"cli"},
+]
+
+
+def test_arrows_run_downwards_only():
+    row_of = {part: row for row, parts in enumerate(ROWS) for part in parts}
+    for path in MODULES:
+        part = path.relative_to(ROOT / "mssnet_edu").parts[0].removesuffix(".py")
+        if part.startswith("__"):
+            continue
+        assert part in row_of, f"give {part} a place in ROWS"
+        for name in imports(path):
+            pieces = name.split(".")
+            if pieces[0] != "mssnet_edu" or len(pieces) < 2 or pieces[1] not in row_of:
+                continue
+            assert row_of[pieces[1]] <= row_of[part], f"{path.relative_to(ROOT)} imports {name}"
+            assert pieces[1] != "training" or part in ("training", "cli"), f"{path.name}: {name}"
+
+
+def test_import_is_light():
+    heavy = ("torch", "numpy", "matplotlib", "ipywidgets", "PIL", "scipy")
+    code = f"import sys, mssnet_edu; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
