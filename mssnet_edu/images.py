@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,9 @@ def _opened(path: str | os.PathLike, max_pixels: int) -> Image.Image:
         with _pillow_limit:
             before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                image = Image.open(file, formats=formats)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # our own sentence follows where one is due
+                    image = Image.open(file, formats=formats)
             finally:
                 Image.MAX_IMAGE_PIXELS = before
     except PermissionError as error:
@@ -214,7 +217,9 @@ def from_pillow(image: Image.Image) -> torch.Tensor:
             "For a file use images.load, for an array images.from_numpy."
         )
     try:
-        orientation = image.getexif().get(0x0112, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong with the EXIF data helps nobody here
+            orientation = image.getexif().get(0x0112, 1)
     except Exception:  # damaged EXIF must not cost the learner the picture
         orientation = 1
     profile = image.info.get("icc_profile")
