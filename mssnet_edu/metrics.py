@@ -1,0 +1,148 @@
+"""Numbers that say how alike two photos are, each with a different idea of "alike".
+
+psnr counts errors pixel by pixel, ssim compares small neighbourhoods, perceptual_distance asks a
+network that was taught by people's answers, and consistency_db asks whether an enlarged photo
+still agrees with the small one it was made from. All compare what a screen would show: values
+outside [0, 1] are clipped first.
+
+One photo, (3, H, W), gives a float; a batch, (N, 3, H, W), gives a tensor (N,).
+
+>>> import torch
+>>> from mssnet_edu import metrics
+>>> a = torch.full((3, 16, 16), 0.5)
+>>> print(f"{metrics.psnr(a, a + 0.1):.3f}")  # a mean squared error of 0.01 is 20 dB
+20.000
+"""
+
+import torch
+
+from mssnet_edu import images
+from mssnet_edu.degrade import arguments, resample
+
+__all__ = ["consistency_db", "perceptual_distance", "psnr", "ssim"]
+
+PERCEPTUAL_MAX_PIXELS = 1_100_000  # 1.1 GB of maps at 1 megapixel
+
+
+def psnr(a, b, border_px=0):
+    """Peak signal-to-noise ratio in dB: 10 log10(1 / mean squared error). Higher is closer.
+
+    a, b: photos of one shape in [0, 1]. border_px: leave out this many pixels on every side.
+    All three colours count alike. Equal photos give infinity; 20 dB is poor, 30 dB good, and 8-bit
+    rounding alone costs 59 dB. Raises PhotoError if the shapes differ.
+
+    >>> black, white = torch.zeros(3, 8, 8), torch.ones(3, 8, 8)
+    >>> psnr(black, white), psnr(black, black)
+    (0.0, inf)
+    """
+    first, second = _pair(a, b, border_px)
+    # double: summed in float32, the errors of a large photo would be off by some 0.01 dB
+    error = (first.double() - second.double()).square().mean((1, 2, 3))
+    return _answer(10 * torch.log10(1 / error), a)
+
+
+def ssim(a, b, border_px=0):
+    """Structural similarity: do brightness, contrast and pattern agree around each pixel? 1: equal.
+
+    a, b: photos of one shape in [0, 1], from 11 x 11 px up; border_px as in psnr. The window is
+    the usual one, a Gaussian of 11 px with sigma 1.5; the mean is over pixels and colours, as in
+    scikit-image with gaussian_weights=True. Between -1 and 1.
+    Source: Wang et al. 2004; computed by pytorch-msssim. Raises PhotoError for unequal shapes.
+
+    >>> photo = torch.rand(3, 32, 32)
+    >>> ssim(photo, photo)
+    1.0
+    """
+    from pytorch_msssim import ssim as pytorch_ssim
+
+    first, second = _pair(a, b, border_px, min_px=11)
+    value = pytorch_ssim(first.double(), second.double(), data_range=1.0, size_average=False)
+    return _answer(value, a)
+
+
+def perceptual_distance(a, b, border_px=0):
+    """How different two photos look to people, by the network ST-LPIPS. 0: the same.
+
+    a, b: photos of one shape in [0, 1], from 21 x 21 px up to 1.1 megapixels; border_px as in psnr.
+    Lower is closer; compare only values taken at one size. The network was taught by people who
+    said which of two pictures is closer to a third; moving a photo by a pixel hardly counts.
+    Source: Ghildyal and Liu, "Shift-tolerant Perceptual Similarity Metric", ECCV 2022.
+    Raises PhotoError if the shapes differ or the photos are too small or too large.
+
+    >>> photo = torch.rand(3, 32, 32)
+    >>> perceptual_distance(photo, photo)
+    0.0
+    """
+    # imported here: models stands above metrics, and psnr must not wait for a network
+    from mssnet_edu.models import load_model
+
+    network = load_model("st-lpips")
+    first, second = _pair(a, b, border_px, min_px=network.info.min_px)
+    height, width = first.shape[-2:]
+    if height * width > PERCEPTUAL_MAX_PIXELS:
+        raise images.PhotoError(
+            f"a is {width} x {height} px; perceptual_distance takes up to "
+            f"{PERCEPTUAL_MAX_PIXELS:,} pixels, because of the memory it needs. "
+            "Compare a part: me.images.crop(photo, (left, top, width, height))."
+        )
+    with torch.inference_mode():  # one pair at a time: the network's maps are 64 photos large
+        each = [network(first[i : i + 1], second[i : i + 1]) for i in range(len(first))]
+    return _answer(torch.cat(each).clone(), a)
+
+
+def consistency_db(answer, photo_small, method="area", linear_light=False):
+    """Does an enlarged photo, made small again, give the photo it came from? PSNR in dB.
+
+    answer: (3, fH, fW) or a batch of them; photo_small: (3, H, W) or a batch. The factor f
+    follows from the sizes. method, linear_light: how the small photo was made, as in
+    degrade.downscale. High (45 dB and more): every recorded number is respected, whatever was
+    invented between them. Low: the answer contradicts its own input.
+    Raises PhotoError if the sizes do not fit.
+
+    >>> small = torch.rand(3, 8, 8)
+    >>> consistency_db(small.repeat_interleave(4, -1).repeat_interleave(4, -2), small) > 100
+    True
+    """
+    large = images.check(answer, "answer")
+    small = images.check(photo_small, "photo_small")
+    arguments.choice(method, "method", ("area", "bicubic", "nearest", "bicubic-aliased"))
+    height, width = small.shape[-2:]
+    factor = large.shape[-1] // width
+    if tuple(large.shape[-2:]) != (height * factor, width * factor) or len(large) != len(small):
+        raise images.PhotoError(
+            f"answer is {_size(answer)} and photo_small {_size(photo_small)}; expected an answer "
+            "that is a whole number of times larger, the same number both ways."
+        )
+    large = large.detach().clamp(0, 1)
+    light = images.to_linear(large) if linear_light else large
+    again = resample(light, (height, width), method).clamp(0, 1)
+    again = images.to_srgb(again) if linear_light else again
+    return psnr(again.reshape(photo_small.shape), photo_small)
+
+
+def _pair(a, b, border_px, min_px=1):
+    first, second = images.check(a, "a"), images.check(b, "b")
+    if a.shape != b.shape:
+        raise images.PhotoError(
+            f"a is {_size(a)} and b is {_size(b)}; only photos of the same shape can be compared. "
+            "Crop or resize one of them first."
+        )
+    edge = arguments.whole(border_px, "border_px", low=0)
+    height, width = (side - 2 * edge for side in first.shape[-2:])
+    if min(height, width) < min_px:
+        without = f" without a border of {edge} px" if edge else ""
+        raise images.PhotoError(
+            f"a is {_size(a)}; this number needs at least {min_px} x {min_px} px{without}. "
+            "Take a larger part of the photo."
+        )
+    inner = (..., slice(edge, edge + height), slice(edge, edge + width))
+    return first.detach()[inner].clamp(0, 1), second.detach()[inner].clamp(0, 1)
+
+
+def _size(photo):
+    size = f"{photo.shape[-1]} x {photo.shape[-2]} px"
+    return size if photo.dim() == 3 else f"{len(photo)} photos of {size}"
+
+
+def _answer(values, photo):
+    return values.item() if photo.dim() == 3 else values.float()
