@@ -1,0 +1,67 @@
+"""The installer: a fitting Python or a clear sentence; a silent index costs only seconds."""
+
+import ast
+import http.server
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import install
+import pytest
+
+
+def test_an_old_python_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(install, "OLDEST", (3, 98))
+    monkeypatch.setattr(install, "NEWEST", (3, 99))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit, match=r"The course needs Python 3\.98 to 3\.99\. Install one"):
+        install.use_a_fitting_python()
+
+
+def test_another_python_is_taken_where_there_is_one(monkeypatch, capsys):
+    monkeypatch.setattr(install, "OLDEST", (3, 98))
+    monkeypatch.setattr(install, "NEWEST", (3, 99))
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    called = []
+    monkeypatch.setattr(subprocess, "call", lambda command: called.append(command) or 0)
+    with pytest.raises(SystemExit) as stop:
+        install.use_a_fitting_python()
+    assert stop.value.code == 0
+    assert called == [["/bin/python3.99", *sys.argv]]
+    assert "going on with /bin/python3.99" in capsys.readouterr().out
+
+
+def test_this_python_fits():
+    install.use_a_fitting_python()
+
+
+def test_the_installer_is_text_that_an_old_python_can_read():
+    # or it would stop at a syntax error before it can say that it is too old
+    ast.parse(Path(install.__file__).read_text(), feature_version=(3, 7))
+
+
+def test_an_index_that_answers_answers():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert install.answers(f"http://127.0.0.1:{server.server_port}/")
+        assert not install.answers(f"http://127.0.0.1:{server.server_port}/nothing-of-this-name")
+    finally:
+        server.shutdown()
+
+
+def test_a_silent_index_is_given_up_soon(monkeypatch):
+    monkeypatch.setattr(install, "PROBE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.perf_counter()
+        assert not install.answers(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    assert time.perf_counter() - start < 5
+
+
+def test_an_index_that_is_not_there_is_not_asked_twice():
+    assert not install.answers("http://127.0.0.1:9/")
+    assert not install.answers("no address at all")
