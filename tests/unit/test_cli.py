@@ -1,0 +1,341 @@
+"""cli: answers with exit codes and one sentence, writes whole files or none, opens the course."""
+
+import os
+import re
+import subprocess
+import sys
+import types
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from mssnet_edu import cli, images, restore, samples
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Network(nn.Module):
+    """Stands in for every network: enlarges by repeating, or darkens."""
+
+    def __init__(self, name):
+        super().__init__()
+        task, factor = ("deblur", 1) if "deblur" in name else ("upscale", 8)
+        self.info = SimpleNamespace(
+            name=name, task=task, factor=factor, config={}, multiple_of=1, min_px=4, halo_px=0
+        )
+
+    def forward(self, photo):
+        return F.interpolate(photo, scale_factor=self.info.factor, mode="nearest") * 0.5
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(restore, "load_model", Network)
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (12, 10), (200, 100, 50)).save("in.png")
+    return tmp_path
+
+
+def refused(capsys, folder, *words):
+    """Run a command that must be refused; return its sentence."""
+    before = {f: f.stat().st_mtime_ns for f in folder.iterdir()}
+    try:
+        code = cli.main([str(word) for word in words])
+    except SystemExit as stop:
+        code = stop.code
+    shown = capsys.readouterr()
+    assert code == 2
+    assert shown.out == ""
+    assert shown.err.startswith("mssnet-edu")
+    assert shown.err.count("\n") == 1
+    assert "Traceback" not in shown.err
+    assert {f: f.stat().st_mtime_ns for f in folder.iterdir()} == before  # no file came or changed
+    return shown.err
+
+
+# ---------------------------------------------------------------------------- deblur, upscale
+
+
+def test_upscale(folder, capsys):
+    assert cli.main(["upscale", "in.png", "-o", "out.png"]) == 0
+    photo = images.load("out.png")
+    assert photo.shape == (3, 80, 96)
+    assert (photo * 255).round()[:, 0, 0].tolist() == [100, 50, 25]
+    assert "out.png: 96 x 80 px" in capsys.readouterr().out
+    assert cli.main(["upscale", "in.png", "-o", "two.jpg", "--scale", "2"]) == 0
+    assert images.load("two.jpg").shape == (3, 20, 24)
+    plain = ["--scale", "3", "--model", "nearest", "--seed", "4"]
+    assert cli.main(["upscale", "in.png", "-o", "plain.png", *plain]) == 0
+    assert images.load("plain.png").shape == (3, 30, 36)
+
+
+def test_deblur(folder):
+    assert cli.main(["deblur", "in.png", "-o", "out.webp"]) == 0
+    assert images.load("out.webp").shape == (3, 10, 12)
+
+
+def test_force(folder, capsys):
+    Image.new("RGB", (2, 2)).save("out.png")
+    sentence = refused(capsys, folder, "deblur", "in.png", "-o", "out.png")
+    assert "exists already and is left as it is" in sentence
+    assert "--force" in sentence
+    assert cli.main(["deblur", "in.png", "-o", "out.png", "--force"]) == 0
+    assert images.load("out.png").shape == (3, 10, 12)
+
+
+def test_the_photo_itself_is_never_overwritten(folder, capsys):
+    os.symlink(folder / "in.png", folder / "link.png")
+    for name in ("in.png", "./in.png", "link.png"):
+        sentence = refused(capsys, folder, "deblur", "in.png", "-o", name, "--force")
+        assert "never overwritten" in sentence
+
+
+@pytest.mark.parametrize("command", ["deblur", "upscale"])
+def test_bad_photos(folder, capsys, command):
+    (folder / "empty.jpg").touch()
+    (folder / "text.jpg").write_text("Dear diary")
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save("whole.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:3000])
+    Image.new("RGB", (1, 1)).save("dot.png")
+    header = b"P6\n20000 20000\n255\n" + bytes(100)
+    (folder / "bomb.ppm").write_bytes(header)
+    for name, match in (
+        ("none.jpg", "There is no file none.jpg"),
+        ("empty.jpg", "is empty"),
+        ("text.jpg", "is not a picture"),
+        ("cut.jpg", "damaged or incomplete"),
+        (".", "is a folder"),
+        ("dot.png", "photo is 1 x 1 px; .* needs at least 4 x 4"),
+        ("bomb.ppm", "announces 20000 x 20000 px"),
+    ):
+        assert re.search(match, refused(capsys, folder, command, name, "-o", "out.png"))
+
+
+def test_bad_arguments(folder, capsys):
+    for words, match in (
+        ("upscale in.png -o out.png --scale 5", "factor is 5; expected one of 2, 3, 4, 6, 8, 16"),
+        ("upscale in.png -o out.png --scale two", "invalid int value: 'two'"),
+        ("upscale in.png -o out.xyz", "cannot tell the picture format"),
+        ("upscale in.png -o none/out.png", "folder none does not exist"),
+        ("upscale in.png -o out.png --model mssnet-deblur", "does not enlarge"),
+        ("deblur in.png -o out.png --model rrdn-x8", "does not deblur"),
+        ("upscale in.png -o out.png --max-memory-mb 0.01", "Choose a smaller factor"),
+        ("upscale in.png", "arguments are required: -o/--out"),
+        ("sharpen in.png", "invalid choice: 'sharpen'"),
+        ("models paint", "expected one of deblur"),
+    ):
+        assert match in refused(capsys, folder, *words.split())
+
+
+def test_unknown_model_is_named(folder, capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    sentence = refused(capsys, folder, "upscale", "in.png", "-o", "o.png", "--model", "rrdn-x9")
+    assert "no network 'rrdn-x9'" in sentence
+
+
+def test_failures_on_the_way(folder, capsys, monkeypatch):
+    def out_of_memory(name):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+    monkeypatch.setattr(restore, "load_model", out_of_memory)
+    assert "--max-memory-mb" in refused(capsys, folder, "deblur", "in.png", "-o", "out.png")
+
+    def stopped(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore, "load_model", stopped)
+    assert cli.main(["deblur", "in.png", "-o", "out.png"]) == 130
+
+    def mistake_of_ours(name):
+        raise KeyError("oops")
+
+    monkeypatch.setattr(restore, "load_model", mistake_of_ours)
+    with pytest.raises(KeyError):  # a fault of the program keeps its traceback
+        cli.main(["deblur", "in.png", "-o", "out.png"])
+    with pytest.raises(images.PhotoError):
+        cli.main(["--traceback", "deblur", "none.png", "-o", "out.png"])
+    assert not (folder / "out.png").exists()
+
+
+# ------------------------------------------------------------------------------- other commands
+
+
+def test_help_lists_all_commands(capsys, monkeypatch):
+    module = types.ModuleType("mssnet_edu.made_up")
+    module.add_parser = lambda commands: commands.add_parser("dance", help="just a test")
+    module.__spec__ = SimpleNamespace(name="mssnet_edu.made_up")
+    monkeypatch.setitem(sys.modules, "mssnet_edu.made_up", module)
+    monkeypatch.setitem(cli.COMMANDS, "dance", "mssnet_edu.made_up")
+    monkeypatch.setitem(cli.COMMANDS, "sing", "mssnet_edu.not_installed")
+    assert cli.main([]) == 0
+    shown = capsys.readouterr().out
+    for command in ("lab", "deblur", "upscale", "models", "doctor", "dance"):
+        assert re.search(rf"^    {command} +\w", shown, re.MULTILINE)
+    assert "sing" not in shown
+
+
+def test_a_command_imports_what_it_needs_and_no_more():
+    code = (
+        "import sys; from mssnet_edu import cli; cli.main(['models']); "
+        "print([m for m in ('torch', 'mssnet_edu.training') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "mssnet_edu.training" not in done.stdout, done.stderr
+    assert done.returncode == 0
+
+
+def test_models(capsys):
+    assert cli.main(["models", "upscale"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("rrdn-x8 ") and "upscale 8x" in line for line in lines)
+
+
+def test_python_m(tmp_path):
+    command = [sys.executable, "-m", "mssnet_edu", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert re.fullmatch(r"mssnet-edu \d+\.\d+\S*\n", done.stdout)
+
+
+def doctor(capsys):
+    code = cli.main(["doctor"])
+    return code, capsys.readouterr().out
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A small data folder: one photo, no weights."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "weights").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "photos" / "a.png")
+    head = ["file", "kind", "width", "height", "licence", "author", "use", "source", "sha256"]
+    table = "\t".join(head) + "\nphotos/a.png\tsharp\t4\t4\tCC0\tme\ttest\there\t00\n"
+    (tmp_path / "photos" / "CREDITS.tsv").write_text(table)
+    monkeypatch.setenv("MSSNET_EDU_DATA", str(tmp_path))
+    monkeypatch.setattr(restore, "load_model", Network)
+    return tmp_path
+
+
+def test_doctor_finds_faults(capsys, data):
+    code, shown = doctor(capsys)
+    assert code == 1
+    assert re.search(r"^ok    Python 3", shown, re.MULTILINE)
+    assert re.search(r"^ok    torch", shown, re.MULTILINE)
+    assert "FAIL  photos/a.png is not the file it should be" in shown
+    assert "FAIL  no weights in" in shown
+    assert "-> Get the file again" in shown
+    (data / "photos" / "CREDITS.tsv").unlink()
+    code, shown = doctor(capsys)
+    assert code == 1
+    assert "Correct or unset the variable MSSNET_EDU_DATA" in shown
+
+
+def test_doctor_checks_weights(capsys, data, monkeypatch):
+    from mssnet_edu import models
+
+    file = SimpleNamespace(name="net.safetensors", sha256="00", bytes=3)
+    monkeypatch.setattr(models, "names", lambda task=None: ["net"])
+    monkeypatch.setattr(models, "info", lambda name: SimpleNamespace(files=[file]))
+    assert "weights of net: net.safetensors is missing" in doctor(capsys)[1]
+    (data / "weights" / "net.safetensors").write_bytes(b"abc")
+    shown = doctor(capsys)[1]
+    assert "net.safetensors is not the file it should be (3 bytes)" in shown
+    file.sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert "ok    weights of net" in doctor(capsys)[1]
+
+
+def test_doctor_survives_a_broken_installation(capsys, data, monkeypatch):
+    def missing(name):
+        raise cli.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(cli.importlib.metadata, "version", missing)
+    monkeypatch.setattr(samples, "names", lambda *a: 1 / 0)
+    monkeypatch.setattr(cli, "_memory_mb", lambda: 900.0)
+    code, shown = doctor(capsys)
+    assert code == 1
+    assert "pip install jupyterlab ipywidgets anywidget" in shown
+    assert "photos: division by zero" in shown
+    assert "note  memory: 900 MB" in shown
+
+
+def test_memory_is_known_here():
+    assert sys.platform == "win32" or cli._memory_mb() > 100
+
+
+# ----------------------------------------------------------------------------------------- lab
+
+
+def test_lab_without_notebooks(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "mssnet_edu" / "cli.py"))
+    monkeypatch.chdir(tmp_path)
+    assert "Clone the course's repository" in refused(capsys, tmp_path, "lab")
+
+
+def test_screen(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert not cli._has_screen()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert cli._has_screen()
+    monkeypatch.setenv("SSH_CONNECTION", "somewhere")
+    assert not cli._has_screen()
+
+
+def test_ports_in_use_are_passed_over():
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert cli._free_port("127.0.0.1", port) > port
+
+
+def test_lab_prints_an_address_that_opens_the_course(tmp_path):
+    """The real server, as `make lab` starts it on a machine without a screen."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_the_question.ipynb").write_text('{"cells": []}')
+    code = (
+        "import sys; from mssnet_edu import cli; from pathlib import Path; "
+        "cli._course_root = Path.cwd; sys.exit(cli.main(['lab', '--port', '18888']))"
+    )
+    environment = {k: v for k, v in os.environ.items() if "DISPLAY" not in k}
+    environment["PYTHONPATH"] = str(ROOT)
+    server = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = next(word for line in server.stdout for word in line.split() if "http" in word)
+        assert url.startswith("http://127.0.0.1:188")
+        assert "/lab/tree/notebooks/00_the_question.ipynb?token=" in url
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        page = direct.open(url, timeout=30).read().decode()
+        assert "<title>JupyterLab</title>" in page
+        listing = url.replace("/lab/tree/", "/api/contents/")
+        assert "00_the_question.ipynb" in direct.open(listing, timeout=30).read().decode()
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+    with pytest.raises(OSError):  # noqa: PT011  stopping the command stops the server with it
+        direct.open(url, timeout=5)
+
+
+def test_photo_survives_a_round_through_the_command(folder):
+    """The written answer is the network's answer to the photo that was read."""
+    photo = torch.rand(3, 16, 20)
+    images.save(photo, folder / "noise.png")
+    assert cli.main(["deblur", "noise.png", "-o", "half.png"]) == 0
+    expected = images.load(folder / "noise.png") / 2
+    torch.testing.assert_close(images.load(folder / "half.png"), expected, rtol=0, atol=0.6 / 255)
