@@ -162,7 +162,8 @@ def card(name, folder=None):
 def save_model(network_or_state, folder=None, *, int8=False, **facts):
     """Write NAME.safetensors and NAME.json, each atomically, and return the `ModelInfo`.
 
-    network_or_state: an nn.Module or its state dict. int8: about one byte a weight, not two.
+    network_or_state: an nn.Module or its state dict. int8: about one byte a weight, not two; True
+    for all tensors with two or more dimensions, or the names of those that are to be stored so.
     facts: every field of `ModelInfo` but ``files`` and ``parameters``. ``measured`` is kept from an
     older NAME.json only when it is passed again: new weights make old measurements untrue.
     Raises ValueError if the numbers do not fit the network that ``config`` builds.
@@ -336,7 +337,7 @@ def _pack(state, int8):
         value = value.detach().cpu().float().contiguous().clone()
         if value.ndim < 2:
             packed[key] = value
-        elif int8:
+        elif int8 is True or (int8 and key in int8):
             packed[key], packed[key + SCALE] = _quantise(value)
         else:
             half = value.half()

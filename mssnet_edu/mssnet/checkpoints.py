@@ -57,7 +57,7 @@ def load_official_checkpoint(path: str | Path) -> MSSNet:
             f"{path.name} looks like MSSNet ({config.wf}, {config.scale}, {config.vscale}), but "
             f"{len(odd)} of its tensors do not fit, the first is {odd[0]!r}. Is the file complete?"
         )
-    model.load_state_dict(ours, strict=False)  # the shared PReLU is named once, not once a block
+    model.load_state_dict(ours)
     count = sum(p.numel() for p in model.parameters()) / 1e6
     print(
         f"{path.name}: MSSNet with wf={config.wf}, scale={config.scale}, vscale={config.vscale} "
@@ -90,7 +90,7 @@ def _rename(official: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     for name, tensor in official.items():
         if tensor.shape == (1,) and name.endswith("body.1.weight"):  # the shared PReLU, once more
             act.add(float(tensor))
-            ours["s1.shallow.1.act.weight"] = tensor
+            ours["act.weight"] = tensor
             continue
         for pattern, target in _RULES:
             match = re.fullmatch(pattern + r"\.weight", name)

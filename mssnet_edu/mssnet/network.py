@@ -127,7 +127,9 @@ class ResBlock(nn.Module):
 
     def __init__(self, width: int, act: nn.PReLU):
         super().__init__()
-        self.conv1, self.act, self.conv2 = conv3(width, width), act, conv3(width, width)
+        self.conv1, self.conv2 = conv3(width, width), conv3(width, width)
+        # not registered here: the network owns it, once, and saves it under one name
+        object.__setattr__(self, "act", act)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(self.act(self.conv1(x)))
@@ -223,7 +225,7 @@ class MSSNet(nn.Module):
     def __init__(self, config: MSSNetConfig | None = None):
         super().__init__()
         self.config = cfg = config or MSSNetConfig.official()
-        act = nn.PReLU()  # one module and one number, shared by every block of the network
+        self.act = act = nn.PReLU()  # one module, one number, shared by every block
         colours = 3 + cfg.noise
         rearranged = 4 * colours if cfg.pixel_unshuffle else colours
         handed = 0 if cfg.feature_propagation else 3  # the coarser picture joins the input instead

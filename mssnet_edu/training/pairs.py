@@ -1,0 +1,346 @@
+"""Training pairs made by physics, on the fly, from one seed per batch.
+
+A blurred photograph is the mean of the light that fell in while the shutter was open. So a sharp
+patch is moved along a camera path (shift, rotation, parallax by depth; sometimes an object in front
+moves on its own), 7 to 40 sub-frames are averaged in linear light, bright light is clipped as a
+sensor does, noise is added, and only then comes the camera's curve, JPEG and rounding. The target
+is the middle sub-frame. Source of the recipe: Nah et al. 2017 (GoPro), extended as above.
+
+For enlargement the patch is reduced by 2, 4 or 8, rounded to 8 bits, and enlarged again by bicubic
+interpolation: the network learns what the reduction lost.
+
+All functions work in batches on the corpus's device; the same seed gives the same batch.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mssnet_edu.images import to_linear, to_srgb
+from mssnet_edu.training.corpus import Corpus
+
+__all__ = ["PairMaker", "enlarge_input", "jpeg", "motion_paths", "reduce"]
+
+MAX_BLUR_PX = 30.0
+MARGIN_PX = 32  # light from outside the patch is needed where the camera moves
+CLEAN = 0.12  # pairs without any blur, noise or JPEG: a sharp photo must come back unharmed
+DEFOCUS = 0.15
+
+
+class PairMaker:
+    """Makes (input, target) batches for "deblur" or "upscale".
+
+    size_px: side of a patch, a multiple of 16. `batch(count, seed)` gives two (count, 3, size, size)
+    tensors in [0, 1]; for "upscale" also see `factors`. clean: share of enlargement pairs without
+    blur, noise or JPEG.
+    """
+
+    def __init__(self, corpus: Corpus, task: str, size_px: int, clean: float = 0.7):
+        if task not in ("deblur", "upscale"):
+            raise ValueError(f"task must be 'deblur' or 'upscale', got {task!r}")
+        if size_px % 16:
+            raise ValueError(f"size_px must be a multiple of 16, got {size_px}")
+        self.corpus, self.task, self.size, self.clean = corpus, task, size_px, clean
+
+    def batch(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """One batch; a deterministic function of (corpus, count, seed)."""
+        draw = torch.Generator().manual_seed(seed)
+        make = self._blurred if self.task == "deblur" else self._reduced
+        return make(count, draw)
+
+    # -- blur ----------------------------------------------------------------------------------
+
+    def _blurred(self, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        side, edge = self.size + 2 * MARGIN_PX, MARGIN_PX
+        sharp = self.corpus.patches(count, side, draw)
+        device = sharp.device
+        light = to_linear(sharp.float() / 255)
+        light = _brighten(light, draw)
+        # in order: clean pairs, defocus, small motion, large motion; they are shuffled at the end
+        kinds = torch.rand(count, generator=draw).sort().values
+        clean = int((kinds < CLEAN).sum())
+        defocus = int((kinds < CLEAN + DEFOCUS).sum())
+        few = (count + defocus) // 2
+        blurred, target = light.clone(), light.clone()
+        if defocus > clean:
+            blurred[clean:defocus] = _defocus(light[clean:defocus], draw)
+        for start, end, low, high, most in ((defocus, few, 7, 15, 12.0), (few, count, 25, 40, None)):
+            if end > start:
+                frames = int(torch.randint(low // 2, high // 2, (1,), generator=draw)) * 2 + 1
+                longest = most or MAX_BLUR_PX
+                shortest = 0.5 if most else 10.0
+                b, t = _expose(light[start:end], frames, shortest, longest, draw)
+                blurred[start:end], target[start:end] = b, t
+        cut = (..., slice(edge, -edge), slice(edge, -edge))
+        blurred, target = blurred[cut].clamp(0, 1), target[cut].clamp(0, 1)
+        noisy = _sensor_noise(blurred, draw)
+        noisy[:clean] = blurred[:clean]
+        photo = to_srgb(noisy.clamp(0, 1))
+        photo = _some_jpeg(photo, draw, share=0.25, skip=clean)
+        photo = _round(photo)
+        photo[:clean] = _round(to_srgb(target[:clean]))
+        order = torch.randperm(count, generator=draw).to(device)
+        return photo[order], _round(to_srgb(target))[order]
+
+    # -- enlargement ---------------------------------------------------------------------------
+
+    def _reduced(self, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        sharp = self.corpus.patches(count, self.size, draw).float() / 255
+        # mostly 8x, the course's question; the factors are in the order of the batch
+        eight, four = round(count * 0.7), round(count * 0.85)
+        inputs = []
+        for factor, part in ((8, sharp[:eight]), (4, sharp[eight:four]), (2, sharp[four:])):
+            if not len(part):
+                continue
+            dirty = torch.rand(len(part), 1, 1, 1, generator=draw) >= self.clean
+            dirty = dirty.to(sharp.device)
+            method = "bicubic" if torch.rand((), generator=draw) < 0.2 else "area"
+            soft = _gaussian_blur(part, _uniform(len(part), 0.05, 0.4 * factor, draw, sharp.device))
+            small = _round(reduce(torch.where(dirty, soft, part), factor, method).clamp(0, 1))
+            sigma = _uniform(len(part), 0, 8 / 255, draw, sharp.device)[:, None, None, None]
+            spoilt = small + sigma * _randn(small.shape, draw, sharp.device)
+            spoilt = _some_jpeg(spoilt.clamp(0, 1), draw, share=0.6, skip=0)
+            small = _round(torch.where(dirty, spoilt, small))
+            inputs.append(enlarge_input(small, factor))
+        return torch.cat(inputs), sharp
+
+
+def reduce(photo: Tensor, factor: int, method: str = "area") -> Tensor:
+    """(N, 3, H, W) reduced by a whole factor, by block mean or antialiased bicubic."""
+    if method == "area":
+        return F.avg_pool2d(photo, factor)
+    return F.interpolate(photo, scale_factor=1 / factor, mode="bicubic", antialias=True)
+
+
+def enlarge_input(small: Tensor, factor: int) -> Tensor:
+    """What an MSSNet upscaler is given: the small photo, enlarged by bicubic interpolation."""
+    return F.interpolate(small, scale_factor=factor, mode="bicubic", align_corners=False)
+
+
+# -- motion --------------------------------------------------------------------------------------
+
+
+def motion_paths(
+    count: int, frames: int, shortest_px: float, longest_px: float, draw: torch.Generator
+) -> Tensor:
+    """(count, frames, 2) camera paths (dy, dx) in pixels, zero at the middle frame.
+
+    A mixture of lines, arcs, hand shake and jitter; the path's extent is between the two lengths.
+    """
+    t = torch.linspace(-1, 1, frames)[None, :, None]
+    direction = F.normalize(torch.randn(count, 1, 2, generator=draw), dim=-1)
+    bend = torch.randn(count, 1, 2, generator=draw)
+    steps = torch.randn(count, frames + 8, 2, generator=draw)
+    walk = F.avg_pool1d(steps.transpose(1, 2), 9, stride=1).transpose(1, 2).cumsum(1)
+    walk = walk / walk.std(1, keepdim=True).clamp(min=1e-6)
+    jitter = torch.randn(count, frames, 2, generator=draw)
+    kind = torch.multinomial(torch.tensor([0.3, 0.25, 0.3, 0.15]), count, True, generator=draw)
+    mix = F.one_hot(kind, 4).float()[:, :, None, None]
+    line, arc = direction * t, direction * t + 0.8 * bend * t**2
+    shake = 0.3 * line + walk + 0.05 * jitter
+    tremble = walk + 0.35 * jitter.cumsum(1) / math.sqrt(frames)
+    path = mix[:, 0] * line + mix[:, 1] * arc + mix[:, 2] * shake + mix[:, 3] * tremble
+    extent = (path.amax(1) - path.amin(1)).norm(dim=-1)[:, None, None].clamp(min=1e-6)
+    length = shortest_px + (longest_px - shortest_px) * torch.rand(count, 1, 1, generator=draw)
+    path = path * (length / extent)
+    return path - path[:, frames // 2 : frames // 2 + 1]
+
+
+def _expose(
+    light: Tensor, frames: int, shortest: float, longest: float, draw: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The mean of the sub-frames and the middle one, both linear light, of (N, 3, S, S) patches."""
+    count, _, side, _ = light.shape
+    device = light.device
+    path = motion_paths(count, frames, shortest, longest, draw).to(device)
+    own = motion_paths(count, frames, 0.0, longest, draw).to(device)
+    depth = _smooth_field(count, side, draw, device) * _some(count, 0.5, draw, device) * 0.35 + 1
+    turn = _roll(count, frames, draw).to(device)
+    centre = (_uniform(2 * count, -0.7, 0.7, draw, device).view(count, 1, 1, 2) * side / 2).flip(-1)
+    # an object in front: its own motion, its own picture (the next patch of the batch)
+    cover = torch.sigmoid(12 * (_smooth_field(count, side, draw, device) - 0.6))
+    cover = cover * _some(count, 0.3, draw, device)
+    front = torch.cat([light.roll(1, 0), cover], 1)
+    line = torch.arange(side, device=device) - (side - 1) / 2
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    here = torch.stack([y, x], -1)[None]  # (1, S, S, 2) pixel offsets from the centre
+
+    def look(picture: Tensor, where: Tensor) -> Tensor:
+        grid = where.flip(-1) / ((side - 1) / 2)  # grid_sample wants (x, y) in [-1, 1]
+        return F.grid_sample(
+            picture, grid, mode="bilinear", padding_mode="reflection", align_corners=True
+        )
+
+    has_front = bool(cover.amax() > 0.01)
+    total, middle = torch.zeros_like(light), light
+    at_once = max(1, 16_000_000 // (count * side * side))  # frames that fit into memory together
+    for first in range(0, frames, at_once):
+        part = slice(first, min(first + at_once, frames))
+        n = part.stop - part.start
+        shift = path[:, part, None, None, :] * depth[:, 0, None, :, :, None]
+        angle = turn[:, part, None, None]
+        off = (here - centre)[:, None]
+        spin = torch.stack([off[..., 0] + angle * off[..., 1], off[..., 1] - angle * off[..., 0]], -1)
+        where = spin + centre[:, None] + shift  # (N, n, S, S, 2)
+        seen = look(light.repeat_interleave(n, 0), where.flatten(0, 1))
+        if has_front:
+            where = (here[None] + own[:, part, None, None, :]).flatten(0, 1)
+            near = look(front.repeat_interleave(n, 0), where)
+            seen = seen + near[:, 3:] * (near[:, :3] - seen)
+        seen = seen.unflatten(0, (count, n))
+        total += seen.sum(1)
+        if part.start <= frames // 2 < part.stop:
+            middle = seen[:, frames // 2 - part.start]
+    return total / frames, middle
+
+
+def _roll(count: int, frames: int, draw: torch.Generator) -> Tensor:
+    """(count, frames) small camera rotations in radians, zero at the middle frame."""
+    t = torch.linspace(-1, 1, frames)[None]
+    speed = torch.randn(count, 1, generator=draw) * 0.02
+    return t * speed * (torch.rand(count, 1, generator=draw) < 0.5)
+
+
+def _defocus(light: Tensor, draw: torch.Generator) -> Tensor:
+    """Each patch through a disc of its own radius, 0.7 to 8 px, by FFT (circular: see the margin)."""
+    count, _, side, _ = light.shape
+    radius = _uniform(count, 0.7, 8.0, draw, light.device)[:, None, None]
+    line = torch.arange(side, device=light.device)
+    line = torch.minimum(line, side - line).float()  # distance on a circle: the kernel sits at (0, 0)
+    distance = (line[:, None] ** 2 + line[None] ** 2).sqrt()[None]
+    disc = (radius + 0.5 - distance).clamp(0, 1)
+    disc = disc / disc.sum((1, 2), keepdim=True)
+    spectrum = torch.fft.rfft2(light) * torch.fft.rfft2(disc)[:, None]
+    return torch.fft.irfft2(spectrum, s=(side, side)).clamp(min=0)
+
+
+# -- camera --------------------------------------------------------------------------------------
+
+
+def _brighten(light: Tensor, draw: torch.Generator) -> Tensor:
+    """Another exposure, and lamps that are brighter than white: they will clip after the blur."""
+    n, device = len(light), light.device
+    exposure = torch.exp(_uniform(n, -0.4, 0.3, draw, device))[:, None, None, None]
+    lamp = _uniform(n, 0.0, 5.0, draw, device)[:, None, None, None] * _some(n, 0.3, draw, device)
+    near_white = ((light.mean(1, keepdim=True) - 0.75) / 0.25).clamp(0, 1) ** 2
+    return light * (1 + (exposure - 1) * _some(n, 0.5, draw, device)) * (1 + lamp * near_white)
+
+
+def _sensor_noise(light: Tensor, draw: torch.Generator) -> Tensor:
+    n, device = len(light), light.device
+    shot = _uniform(n, 0.0, 0.0008, draw, device)[:, None, None, None]
+    read = _uniform(n, 0.0, 0.006, draw, device)[:, None, None, None]
+    sigma = (shot * light.clamp(min=0) + read**2).sqrt() * _some(n, 0.6, draw, device)
+    return light + sigma * _randn(light.shape, draw, device)
+
+
+def jpeg(photo: Tensor, quality: Tensor) -> Tensor:
+    """JPEG's losses for (N, 3, H, W) in [0, 1], quality (N,) 1 to 100, H and W multiples of 16.
+
+    Colour is halved in size, 8 x 8 blocks are rounded in the cosine domain by the standard tables.
+    """
+    n, _, height, width = photo.shape
+    quality = quality.to(photo.device).float()
+    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None] / 100
+    to_ycc = torch.tensor(
+        [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]],
+        device=photo.device,
+    )
+    ycc = torch.einsum("kc,nchw->nkhw", to_ycc, photo * 255)
+    planes = [ycc[:, :1] - 128, F.avg_pool2d(ycc[:, 1:], 2)]
+    dct = _dct_matrix(photo.device)
+    back = []
+    for plane, table in zip(planes, (_LUMA, _CHROMA), strict=True):
+        step = (torch.tensor(table, device=photo.device).float()[None] * scale).round().clamp(1, 255)
+        c, h, w = plane.shape[1:]
+        blocks = plane.reshape(n, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5)
+        step = step[:, None, None, None]
+        coded = (dct @ blocks @ dct.T / step).round() * step
+        blocks = dct.T @ coded @ dct
+        back.append(blocks.permute(0, 1, 2, 4, 3, 5).reshape(n, c, h, w))
+    colour = F.interpolate(back[1], scale_factor=2, mode="bilinear", align_corners=False)
+    rgb = torch.einsum(
+        "kc,nchw->nkhw", torch.linalg.inv(to_ycc), torch.cat([back[0] + 128, colour], 1)
+    )
+    return (rgb / 255).clamp(0, 1)
+
+
+def _some_jpeg(photo: Tensor, draw: torch.Generator, share: float, skip: int) -> Tensor:
+    """A share of the batch through JPEG; the first `skip` photos are left alone."""
+    chosen = torch.rand(len(photo), generator=draw) < share
+    chosen[:skip] = False
+    quality = 55 + 43 * torch.rand(len(photo), generator=draw)
+    if not chosen.any():
+        return photo
+    height, width = photo.shape[-2:]
+    part = photo[chosen.to(photo.device)]
+    part = F.pad(part, (0, -width % 16, 0, -height % 16), mode="replicate")
+    photo = photo.clone()
+    photo[chosen.to(photo.device)] = jpeg(part, quality[chosen])[..., :height, :width]
+    return photo
+
+
+# -- small parts ---------------------------------------------------------------------------------
+
+
+def _round(photo: Tensor) -> Tensor:
+    return (photo.clamp(0, 1) * 255).round() / 255
+
+
+def _uniform(n: int, low: float, high: float, draw: torch.Generator, device) -> Tensor:
+    return (low + (high - low) * torch.rand(n, generator=draw)).to(device)
+
+
+def _some(n: int, share: float, draw: torch.Generator, device) -> Tensor:
+    return (torch.rand(n, generator=draw) < share).float().to(device)[:, None, None, None]
+
+
+def _randn(shape, draw: torch.Generator, device) -> Tensor:
+    """Noise made on the device itself (a GPU is far faster), seeded from the batch's own draw."""
+    seed = int(torch.randint(2**31, (1,), generator=draw))
+    local = torch.Generator(device=device).manual_seed(seed)
+    return torch.randn(shape, generator=local, device=device)
+
+
+def _smooth_field(n: int, side: int, draw: torch.Generator, device) -> Tensor:
+    """(n, 1, side, side) slowly varying random values, about -1.5 to 1.5."""
+    coarse = torch.randn(n, 1, 5, 5, generator=draw).to(device)
+    return F.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=True)
+
+
+def _gaussian_blur(photo: Tensor, sigma: Tensor) -> Tensor:
+    """Each photo with its own sigma (px), separable, (N, 3, H, W)."""
+    n, c, height, width = photo.shape
+    reach = 9
+    x = torch.arange(-reach, reach + 1, device=photo.device)
+    kernel = torch.exp(-(x[None] ** 2) / (2 * sigma[:, None] ** 2).clamp(min=1e-4))
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(c, 0)
+    flat = F.pad(photo, (reach,) * 4, mode="reflect").reshape(1, n * c, height + 18, width + 18)
+    flat = F.conv2d(flat, kernel[:, None, :, None], groups=n * c)
+    flat = F.conv2d(flat, kernel[:, None, None, :], groups=n * c)
+    return flat.reshape(n, c, height, width)
+
+
+def _dct_matrix(device) -> Tensor:
+    k = torch.arange(8, device=device).float()
+    m = torch.cos(math.pi * (2 * k[None] + 1) * k[:, None] / 16) / 2
+    m[0] /= math.sqrt(2)
+    return m
+
+
+# fmt: off
+_LUMA = [  # ITU-T T.81, Annex K
+    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55],
+    [14, 13, 16, 24, 40, 57, 69, 56], [14, 17, 22, 29, 51, 87, 80, 62],
+    [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99],
+]
+_CHROMA = [
+    [17, 18, 24, 47, 99, 99, 99, 99], [18, 21, 26, 66, 99, 99, 99, 99],
+    [24, 26, 56, 99, 99, 99, 99, 99], [47, 66, 99, 99, 99, 99, 99, 99],
+    [99, 99, 99, 99, 99, 99, 99, 99], [99, 99, 99, 99, 99, 99, 99, 99],
+    [99, 99, 99, 99, 99, 99, 99, 99], [99, 99, 99, 99, 99, 99, 99, 99],
+]
+# fmt: on

@@ -1,0 +1,52 @@
+"""How each of the course's own networks is trained: one row a network, nothing hidden elsewhere."""
+
+from dataclasses import dataclass, field
+
+from mssnet_edu.mssnet import MSSNetConfig
+
+__all__ = ["RECIPES", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """task: which pairs ("deblur" or "upscale"). config: the network. size_px, batch: patches.
+
+    rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and Muon (others). psnr_from: after this share of a run the loss changes from the
+    paper's (L1 and spectrum) to PSNR itself. realism: adds perceptual, adversarial and diversity
+    losses. starts_from: another recipe whose weights it starts from.
+    """
+
+    name: str
+    task: str
+    config: MSSNetConfig = field(default_factory=lambda: MSSNetConfig(24, 24, 24))
+    size_px: int = 96
+    batch: int = 8
+    rate: float = 8e-4
+    muon_rate: float = 0.01
+    psnr_from: float = 0.5
+    realism: bool = False
+    starts_from: str | None = None
+
+
+_UPSCALE = {"wf": 24, "scale": 24, "vscale": 16}  # narrower below: room for the noise channel
+_SMALL = {"wf": 8, "scale": 8, "vscale": 8}
+
+RECIPES = {
+    r.name: r
+    for r in (
+        Recipe("deblur", "deblur"),
+        Recipe("upscale8-fidelity", "upscale", MSSNetConfig(**_UPSCALE)),
+        Recipe(
+            "upscale8-realism",
+            "upscale",
+            MSSNetConfig(**_UPSCALE, noise=True),
+            rate=3e-4,
+            realism=True,
+            starts_from="upscale8-fidelity",
+        ),
+        Recipe("ablation-full", "deblur", MSSNetConfig(**_SMALL)),
+        Recipe("ablation-equal-stages", "deblur", MSSNetConfig(**_SMALL, unets=(2, 2, 2))),
+        Recipe("ablation-rgb-only", "deblur", MSSNetConfig(**_SMALL, feature_propagation=False)),
+        Recipe("ablation-bilinear", "deblur", MSSNetConfig(**_SMALL, pixel_unshuffle=False)),
+    )
+}

@@ -1,0 +1,132 @@
+"""Turn a training run into a network of the course: data/weights/NAME.safetensors, .json and .md.
+
+    python scripts/export_mssnet.py deblur runs/deblur
+
+The averaged (EMA) weights are exported, as fp16. What the run was (steps, time, log) goes into the
+card; what the network can do is measured by `mssnet-edu evaluate --update-cards`.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+from mssnet_edu import models
+from mssnet_edu.mssnet import MSSNetConfig
+from mssnet_edu.training.train import load_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+PAPER = "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf"
+CORPUS = (
+    "102 photographs of Debian's wallpaper and game packages (mssnet_edu/training/corpus.tsv "
+    "names file, author and licence of each; 12 more were held out)"
+)
+# One tensor as int8 brings the 24/24/24 network from 8.02 to 7.98 MB.
+ONE_SMALLER = {"s1.unets.0.encoder.levels.2.0.conv1.weight"}
+
+CARDS = {
+    "deblur": {
+        "name": "mssnet-deblur",
+        "task": "deblur",
+        "architecture": "mssnet",
+        "summary": "MSSNet, trained by this course to remove motion blur and defocus.",
+        "multiple_of": 16,
+        "min_px": 32,
+        "halo_px": 64,
+        "trained_on": f"{CORPUS}, blurred on the fly: camera paths with rotation and parallax, "
+        "objects moving in front, defocus discs, averaged in linear light, with noise and JPEG.",
+        "failures": (
+            "Blur longer than about 15 px: edges get cleaner, but letters do not come back.",
+            "Strong camera shake with a doubled image: both images stay visible.",
+            "It never saw faces in training, except for a few animals'.",
+        ),
+    },
+    "upscale8-fidelity": {
+        "name": "mssnet-x8-fidelity",
+        "task": "upscale",
+        "architecture": "mssnet-upscaler",
+        "summary": "MSSNet, trained by this course to enlarge 2, 4 or 8 times as faithfully as it "
+        "can. Where it cannot know, it stays soft.",
+        "factor": 8,
+        "multiple_of": 8,
+        "min_px": 16,
+        "halo_px": 16,
+        "trained_on": f"{CORPUS}, reduced by 8, 4 or 2 and enlarged again by bicubic interpolation.",
+        "failures": (
+            "Soft where the small photo does not say what was there: hair, leaves, letters.",
+            "Letters less than three small-photo pixels tall are not readable.",
+            "It never saw faces in training, except for a few animals'.",
+        ),
+    },
+    "upscale8-realism": {
+        "name": "mssnet-x8-realism",
+        "task": "upscale",
+        "architecture": "mssnet-upscaler",
+        "summary": "MSSNet, trained by this course to enlarge so that the answer looks real. It "
+        "draws one of many possible answers; the seed picks which.",
+        "factor": 8,
+        "multiple_of": 8,
+        "min_px": 16,
+        "halo_px": 16,
+        "trained_on": f"{CORPUS}, reduced and enlarged as for mssnet-x8-fidelity, with a "
+        "perceptual loss (EfficientNet-Lite0), an adversarial loss and a diversity loss.",
+        "failures": (
+            "Its detail is invented: texture, letters and faces are plausible, not true.",
+            "Regular patterns (bricks, cloth, text) come back as other patterns.",
+        ),
+    },
+}
+_UPSCALER = {"factors": [2, 4, 8]}
+
+
+def export(recipe: str, run: Path, folder: Path | None = None) -> models.ModelInfo:
+    """Write the network of a finished run; returns what the catalogue now knows about it."""
+    about = json.loads((run / "run.json").read_text())
+    if about["recipe"] != recipe:
+        raise ValueError(f"{run} is a run of {about['recipe']!r}, not of {recipe!r}")
+    config = {k: list(v) if isinstance(v, tuple) else v for k, v in about["config"].items()}
+    state = load_weights(run / "ema.safetensors")
+    facts = dict(CARDS[recipe])
+    if facts["architecture"] == "mssnet-upscaler":
+        state = {f"network.{k}": v for k, v in state.items()}
+        config |= _UPSCALER | ({"takes_seed": True} if config["noise"] else {})
+    MSSNetConfig(**{k: v for k, v in about["config"].items()})  # refuse a damaged run early
+    return models.save_model(
+        state,
+        folder,
+        int8=ONE_SMALLER if recipe == "deblur" else False,
+        config=config,
+        licence="MIT (weights made by this project; see the corpus list for its photographs)",
+        author="mssnet_edu contributors; network by Kim, Lee and Cho (2022)",
+        source=f"trained by this project; architecture: {PAPER}",
+        made_by=f"mssnet-edu train {recipe}; python scripts/export_mssnet.py {recipe} RUN",
+        measured={"The run": _log(run / "log.csv", about)},
+        **facts,
+    )
+
+
+def _log(path: Path, about: dict) -> dict:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    last = rows[-1]
+    found = {"steps": about["step"], "hours": round(about["seconds"] / 3600, 2)}
+    found["validation patches, input (dB)"] = float(last["input"])
+    found["validation patches, answer (dB)"] = float(list(last.values())[-1])
+    return found
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("recipe", choices=sorted(CARDS))
+    parser.add_argument("run", type=Path)
+    args = parser.parse_args()
+    info = export(args.recipe, args.run)
+    size = sum(f.bytes for f in info.files)
+    print(f"{info.name}: {info.parameters:,} parameters, {size:,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

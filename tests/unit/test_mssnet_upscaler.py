@@ -1,0 +1,57 @@
+"""MSSNet used as an upscaler: factors, draws, and the noise that tiles share."""
+
+import pytest
+import torch
+
+from mssnet_edu.models import mssnet_upscaler
+from mssnet_edu.mssnet import MSSNetConfig
+
+SMALL = {"wf": 4, "scale": 4, "vscale": 4}
+
+
+@pytest.fixture(scope="module")
+def fidelity():
+    return mssnet_upscaler.build(**SMALL).eval()
+
+
+@pytest.fixture(scope="module")
+def realism():
+    return mssnet_upscaler.build(**SMALL, noise=True, takes_seed=True).eval()
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_factors(fidelity, factor):
+    with torch.no_grad():
+        assert fidelity(torch.rand(1, 3, 16, 24), factor).shape == (1, 3, 16 * factor, 24 * factor)
+
+
+def test_another_factor_is_refused(fidelity):
+    with pytest.raises(ValueError, match="trained for 2, 4, 8"):
+        fidelity(torch.rand(1, 3, 16, 16), 3)
+
+
+def test_a_seed_is_a_draw(realism):
+    photo = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        one, again, other = (realism(photo, 4, seed) for seed in (1, 1, 2))
+        noise = realism.draw_noise(tuple(photo.shape), 4, 1)
+        assert torch.equal(one, realism(photo, 4, noise=noise))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_fidelity_has_no_draws(fidelity):
+    assert fidelity.draw_noise((1, 3, 8, 8), 8, 0) is None
+
+
+def test_stages_end_with_the_answer(realism):
+    photo = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        *_, last = realism.stages(photo, 4, seed=5)
+        torch.testing.assert_close(last.photo, realism(photo, 4, seed=5))
+
+
+def test_a_card_must_not_promise_draws_the_network_has_not():
+    with pytest.raises(ValueError, match="takes_seed"):
+        mssnet_upscaler.build(**SMALL, takes_seed=True)
+    assert MSSNetConfig(**SMALL).noise is False

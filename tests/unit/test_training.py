@@ -1,0 +1,290 @@
+"""Pairs are physics and repeatable; a trainer resumes to the last bit, alone or with a twin."""
+
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mssnet_edu.images import to_linear
+from mssnet_edu.mssnet import MSSNetConfig
+from mssnet_edu.training import losses, pairs
+from mssnet_edu.training.corpus import Corpus, split_files
+from mssnet_edu.training.recipes import RECIPES
+from mssnet_edu.training.train import Trainer, load_weights, start_weights
+
+TINY = MSSNetConfig(4, 4, 4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Ten small 'photographs': noise over steps, so that patches have structure."""
+    path = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        steps = np.kron(rng.integers(0, 200, (13, 15, 3)), np.ones((16, 16, 1)))
+        picture = np.clip(steps + rng.normal(0, 12, steps.shape), 0, 255).astype("uint8")
+        Image.fromarray(picture).save(path / f"photo{i}.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpus(folder):
+    return Corpus.load(split_files(folder)[0])
+
+
+def test_photos_are_held_out_by_file(folder):
+    train, held_out = split_files(folder)
+    assert train
+    assert held_out
+    assert not set(train) & set(held_out)
+    assert split_files(folder) == (train, held_out)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no photographs"):
+        split_files(tmp_path)
+    with pytest.raises(ValueError, match="not a folder"):
+        split_files(tmp_path / "nowhere")
+
+
+def test_patches_are_drawn_where_there_is_structure():
+    photo = np.zeros((320, 320, 3), "uint8")
+    photo[:160, :160] = np.random.default_rng(0).integers(0, 255, (160, 160, 3))
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "png")
+    corpus = Corpus.load([file], scales=(1.0,))
+    draw = torch.Generator().manual_seed(0)
+    busy = corpus.patches(200, 32, draw).float().std((1, 2, 3)) > 10
+    assert 0.6 < busy.float().mean() < 1.0  # mostly structure, but a few smooth ones
+
+
+@pytest.mark.parametrize("task", ["deblur", "upscale"])
+def test_pairs_are_repeatable_photos(corpus, task):
+    make = pairs.PairMaker(corpus, task, 64)
+    blurry, sharp = make.batch(12, seed=3)
+    again = make.batch(12, seed=3)
+    assert blurry.shape == sharp.shape == (12, 3, 64, 64)
+    assert torch.equal(blurry, again[0])
+    assert torch.equal(sharp, again[1])
+    assert not torch.equal(blurry, make.batch(12, seed=4)[0])
+    assert sharp.min() >= 0
+    assert sharp.max() <= 1
+
+
+def test_about_one_pair_in_eight_has_no_blur_at_all(corpus):
+    make = pairs.PairMaker(corpus, "deblur", 32)
+    same = [torch.equal(b, s) for i in range(20) for b, s in zip(*make.batch(16, i), strict=True)]
+    assert 0.07 < sum(same) / len(same) < 0.18
+
+
+def test_paths_pass_through_zero_and_keep_their_length():
+    draw = torch.Generator().manual_seed(0)
+    path = pairs.motion_paths(64, 25, 5.0, 30.0, draw)
+    assert path[:, 12].abs().max() == 0
+    extent = (path.amax(1) - path.amin(1)).norm(dim=-1)
+    assert extent.min() > 4.9
+    assert extent.max() < 30.1
+
+
+def test_blur_is_a_mean_of_light(corpus, monkeypatch):
+    """Nothing moves the total: the blurred patch holds as much light as the sharp one."""
+    draw = torch.Generator().manual_seed(1)
+    light = to_linear(corpus.patches(6, 128, draw).float() / 255)
+    mean, middle = pairs._expose(light, 15, 3.0, 6.0, draw)
+    assert abs(float(mean.mean() / middle.mean()) - 1) < 0.02
+    assert mean.std() < middle.std()
+
+
+def test_jpeg_is_close_to_the_real_one():
+    y, x = torch.meshgrid(torch.linspace(0, 6, 64), torch.linspace(0, 6, 64), indexing="ij")
+    photo = torch.stack([y.sin(), x.cos(), (x * y).sin()]) * 0.4 + 0.5
+    file = io.BytesIO()
+    array = (photo.permute(1, 2, 0) * 255).round().byte().numpy()
+    Image.fromarray(array).save(file, "jpeg", quality=60)
+    real = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) / 255
+    ours = pairs.jpeg(photo[None], torch.tensor([60.0]))[0]
+    lost = (real - photo).square().mean().sqrt()
+    assert (ours - real).square().mean().sqrt() < 0.8 * lost
+    worse = pairs.jpeg(photo[None], torch.tensor([10.0]))[0]
+    assert (worse - photo).square().mean() > (ours - photo).square().mean()
+
+
+def test_fourier_loss_against_a_slow_loop():
+    a, b = torch.rand(1, 1, 4, 6), torch.rand(1, 1, 4, 6)
+    total = 0.0
+    for u in range(4):
+        for v in range(6):
+            value = sum(
+                complex(a[0, 0, y, x] - b[0, 0, y, x])
+                * np.exp(-2j * math.pi * (u * y / 4 + v * x / 6))
+                for y in range(4)
+                for x in range(6)
+            )
+            total += abs(value.real) + abs(value.imag)
+    assert float(losses.fourier_l1(a, b)) == pytest.approx(total / 48, rel=1e-4)
+
+
+def test_psnr_loss_is_minus_psnr():
+    sharp = torch.full((2, 3, 32, 32), 0.5)
+    off = sharp + 0.1
+    expected = 10 * math.log10(0.01 + 2e-4)
+    assert float(losses.psnr_loss([off], sharp)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_diversity_asks_draws_to_differ():
+    sharp, blurry = torch.rand(1, 3, 32, 32), torch.full((1, 3, 32, 32), 0.5)
+    same = losses.diversity(sharp, sharp, sharp, blurry)
+    assert same == pytest.approx(1.0)
+    assert losses.diversity(sharp, torch.rand_like(sharp), sharp, blurry) < 0.2
+
+
+def trainer(folder, out, recipe="ablation-full", **options):
+    small = replace(RECIPES[recipe], size_px=32, batch=2, config=TINY)
+    if small.realism:
+        small = replace(small, config=replace(TINY, noise=True))
+    return Trainer(small, *split_files(folder), out, **options)
+
+
+def test_resuming_is_the_same_as_never_stopping(folder, tmp_path):
+    whole = trainer(folder, tmp_path / "whole")
+    whole.run(steps=6)
+    halves = trainer(folder, tmp_path / "halves")
+    halves.sweep = (0, 6)
+    for _ in range(3):
+        halves._train_step(halves.step / 6)
+        halves.step += 1
+    halves._elapsed = 1.0
+    halves.save()
+    resumed = trainer(folder, tmp_path / "halves", resume=True, seed=0)
+    assert resumed.step == 3
+    resumed.run(steps=6)  # finishes the sweep that was cut off
+    for name, value in load_weights(tmp_path / "whole" / "ema.safetensors").items():
+        assert torch.equal(value, load_weights(tmp_path / "halves" / "ema.safetensors")[name]), name
+
+
+def test_training_lowers_the_loss(folder, tmp_path):
+    t = trainer(folder, tmp_path)
+    blurry, sharp = t.pairs.batch(8, 1)
+
+    def loss():
+        with torch.no_grad():
+            return float(losses.paper_loss(t.model.pictures(blurry), sharp))
+
+    before = loss()
+    t.run(steps=40)
+    assert loss() < 0.8 * before
+    rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert rows[0].startswith("step,seconds")
+    assert len(rows) >= 2  # a slow machine validates on the way, too
+
+
+def test_weights_alone_start_again_behind_a_warm_up(folder, tmp_path):
+    trainer(folder, tmp_path).run(steps=2)
+    (tmp_path / "state.pt").unlink()
+    t = trainer(folder, tmp_path, resume=True)
+    assert t.warm_from == t.step == 2
+    assert t._rate(0.0) < 0.02 * t.recipe.rate
+    with pytest.raises(ValueError, match="holds no run"):
+        trainer(folder, tmp_path / "empty", resume=True)
+
+
+def test_another_recipe_cannot_be_resumed(folder, tmp_path):
+    trainer(folder, tmp_path).run(steps=1)
+    with pytest.raises(ValueError, match="recipe"):
+        trainer(folder, tmp_path, "ablation-rgb-only", resume=True)
+
+
+def test_realism_starts_from_fidelity_and_trains(folder, tmp_path):
+    from mssnet_edu.samples import find_data
+
+    fidelity = trainer(folder, tmp_path / "f", "upscale8-fidelity")
+    fidelity.run(steps=1)
+    realism = trainer(
+        folder,
+        tmp_path / "r",
+        "upscale8-realism",
+        start=tmp_path / "f",
+        perceptual_weights=find_data("weights/efficientnet-lite0.safetensors"),
+    )
+    given = load_weights(tmp_path / "f" / "ema.safetensors")["s3.shallow.0.weight"]
+    assert torch.equal(realism.model.s3.shallow[0].weight[:, :3], given)
+    before = [p.detach().clone() for p in realism.critic.parameters()]
+    row = realism.run(steps=2)
+    assert math.isfinite(row["S3-U3"])
+    changed = [
+        not torch.equal(a, b) for a, b in zip(before, realism.critic.parameters(), strict=True)
+    ]
+    assert any(changed)
+
+
+def test_weights_of_another_size_are_refused():
+    from mssnet_edu.mssnet import MSSNet
+
+    with pytest.raises(ValueError, match="different sizes"):
+        start_weights(MSSNet(TINY), dict(MSSNet(MSSNetConfig(8, 4, 4)).named_parameters()))
+
+
+_TWO = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from mssnet_edu.mssnet import MSSNetConfig
+from mssnet_edu.training.corpus import split_files
+from mssnet_edu.training.recipes import RECIPES
+from mssnet_edu.training.train import Trainer, save_weights
+import torch
+torch.set_num_threads(1)
+recipe = replace(RECIPES["ablation-full"], size_px=32, batch=4, config=MSSNetConfig(4, 4, 4))
+t = Trainer(recipe, *split_files(sys.argv[1]), Path(sys.argv[2]))
+t.run(steps=3)
+save_weights(dict(t.model.named_parameters()), Path(sys.argv[2]) / f"rank{t.rank}.safetensors")
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_end_with_identical_weights(folder, tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(_TWO)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, str(script), str(folder), str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (load_weights(tmp_path / f"rank{r}.safetensors") for r in range(2))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert json.loads((tmp_path / "run.json").read_text())["step"] == 3
+
+
+def test_every_recipe_fits_its_budget():
+    for recipe in RECIPES.values():
+        from mssnet_edu.mssnet import MSSNet
+
+        with torch.device("meta"):
+            count = sum(p.numel() for p in MSSNet(recipe.config).parameters())
+        assert count <= (500_000 if recipe.name.startswith("ablation") else 4_000_000), recipe.name
+
+
+def test_muon_takes_orthogonal_steps():
+    from mssnet_edu.training.optimiser import Muon, orthogonal
+
+    torch.manual_seed(0)
+    singular = torch.linalg.svdvals(orthogonal(torch.randn(3, 8, 72)))
+    assert singular.min() > 0.6
+    assert singular.max() < 1.3
+    weight = torch.nn.Parameter(torch.zeros(8, 8, 3, 3))
+    weight.grad = torch.randn(8, 8, 3, 3)
+    Muon([weight], lr=0.1).step()
+    assert (weight.detach() * weight.grad).sum() < 0  # downhill
+    assert torch.linalg.matrix_norm(weight.detach().reshape(8, -1), 2) == pytest.approx(0.1, rel=0.4)
