@@ -32,9 +32,21 @@ def test_green_is_green(groups, monkeypatch, capsys):
 def test_an_empty_group_fails(groups, monkeypatch, capsys):
     assert run(monkeypatch) == 1
     out = capsys.readouterr().out
-    assert "The group empty ran no test" in out
+    assert "The group empty ran no test: its files are missing." in out
     assert out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
     assert (run_tests.REPORTS / "total.txt").read_text() == "1 passed, 0 failed, 0 skipped\n"
+
+
+@pytest.mark.parametrize("ci", [True, False])
+def test_a_skipped_group_fails_in_ci_only(groups, monkeypatch, capsys, tmp_path, ci):
+    monkeypatch.delenv("CI", raising=False)
+    if ci:
+        monkeypatch.setenv("CI", "true")
+    (tmp_path / "good" / "test_it.py").write_text(
+        "import pytest\n\n@pytest.mark.skip\ndef test_it(): pass\n"
+    )
+    assert run(monkeypatch, "good") == (1 if ci else 0)
+    assert "The group good ran no test: all of them were skipped." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
