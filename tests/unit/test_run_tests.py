@@ -11,6 +11,7 @@ def groups(tmp_path, monkeypatch):
     good.mkdir()
     empty.mkdir()
     (good / "test_it.py").write_text("def test_it(): pass\n")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take seconds to load
     monkeypatch.setattr(run_tests, "REPORTS", tmp_path / "reports")
     found = {"good": [str(good)], "empty": [str(empty)]}
     monkeypatch.setattr(run_tests, "GROUPS", found)
