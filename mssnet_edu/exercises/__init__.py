@@ -6,7 +6,7 @@ from it. An id is the lesson's number and a letter: "02-b".
 
 >>> import mssnet_edu as me
 >>> me.check("00-a", None)
-… 00-a: not answered yet. Replace the `...` with your own code, then run the cell again.
+… 00-a: Not answered yet. Replace the `...` with your own code, then run the cell again.
 """
 
 import functools
@@ -21,7 +21,7 @@ from mssnet_edu.exercises.answers import Mistake, NotYet, describe
 
 __all__ = ["Exercise", "Hints", "Result", "check", "get", "hint", "names"]
 
-NOT_YET = "not answered yet. Replace the `...` with your own code, then run the cell again."
+NOT_YET = "Not answered yet. Replace the `...` with your own code, then run the cell again."
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def check(id: str, answer=None) -> Result:
     except Mistake as found:
         mistake = str(found)
     except Exception:  # an answer of a kind that nobody thought of
-        mistake = f"the answer is {describe(answer)}; expected {exercise.expects}."
+        mistake = f"The answer is {describe(answer)}; expected {exercise.expects}."
     return Result(id, mistake is None, exercise.why if mistake is None else mistake)
 
 

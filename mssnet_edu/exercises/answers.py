@@ -1,7 +1,7 @@
 """What the checks of exercises share: look at an answer, and say kindly what is odd about it.
 
-A check takes the learner's answer apart with these functions. Each returns something safe to compute
-with, or raises Mistake with one sentence for the learner, or NotYet for an untouched stub.
+A check takes the learner's answer apart with these functions. Each returns something safe to
+compute with, or raises Mistake with one sentence for the learner, or NotYet for an untouched stub.
 """
 
 import math
@@ -45,7 +45,7 @@ def describe(value) -> str:
     return f"something of type {type(value).__name__}"
 
 
-def number(value, name="the answer") -> float:
+def number(value, name="The answer") -> float:
     """A finite float from whatever a learner may call a number.
 
     >>> number(torch.tensor(0.5))
@@ -53,9 +53,8 @@ def number(value, name="the answer") -> float:
     """
     if value is None or value is ...:
         raise NotYet
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_complex():
-        value = value.item()
-    elif hasattr(value, "item") and getattr(value, "size", None) == 1:  # numpy's numbers
+    is_tensor = isinstance(value, torch.Tensor) and value.numel() == 1
+    if is_tensor or getattr(value, "size", None) == 1:  # numpy's numbers have a size
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise Mistake(f"{name} is {describe(value)}; expected a number.")
@@ -64,7 +63,7 @@ def number(value, name="the answer") -> float:
     return float(value)
 
 
-def photo(value, shape, name="the answer") -> torch.Tensor:
+def photo(value, shape, name="The answer") -> torch.Tensor:
     """A photo of this shape, float32, (3, H, W).
 
     >>> photo(torch.zeros(3, 4, 4), (3, 4, 4)).sum()
@@ -87,7 +86,7 @@ def photo(value, shape, name="the answer") -> torch.Tensor:
         raise Mistake(str(error)) from None
 
 
-def ask(function, *inputs, name="your function"):
+def ask(function, *inputs, name="Your function"):
     """Call the learner's function. What it raises becomes a Mistake, what it does not say, NotYet.
 
     >>> ask(lambda factor: factor**2, 8)
@@ -95,7 +94,7 @@ def ask(function, *inputs, name="your function"):
     """
     if not callable(function):
         raise Mistake(
-            f"the answer is {describe(function)}; expected the function itself, "
+            f"The answer is {describe(function)}; expected the function itself, "
             "without brackets behind its name: it is called here, with several inputs."
         )
     inputs = [value.clone() if isinstance(value, torch.Tensor) else value for value in inputs]

@@ -1,9 +1,17 @@
 """Exercises of notebook 00, The question."""
 
+import functools
+
+import torch
+
+from mssnet_edu import degrade, metrics, samples
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.answers import ask, close, number
+from mssnet_edu.exercises.answers import ask, close, number, photo
 
 __all__ = ["EXERCISES"]
+
+
+# --- 00-a -----------------------------------------------------------------------------------------
 
 
 def _invented_share(answer):
@@ -13,60 +21,230 @@ def _invented_share(answer):
         if close(share, right):
             continue
         if close(share, 1 / factor**2):
-            return "this is the share that was recorded. The question is about all the others."
+            return "This is the share that was recorded. The question is about all the others."
         if close(share, 1 - 1 / factor):
             return (
-                f"this counts one direction only. The picture grows {factor} times in width and "
-                f"{factor} times in height: each recorded pixel becomes a square of them."
+                f"This counts one direction only. The picture grows {factor} times in width and "
+                f"{factor} times in height: each recorded pixel becomes a square."
             )
-        if close(share, 100 * right):
-            return "this is in per cent. A share lies between 0 and 1: leave out the 100."
+        if close(share, 100 * right, 1e-2):
+            return "This is in per cent. A share lies between 0 and 1: leave out the 100."
         if close(share, factor**2 - 1) or close(share, factor**2):
-            return "this counts pixels. Divide by how many a square of the large picture holds."
+            return "This counts pixels. Divide by how many of them the square holds."
         return (
             f"invented_share({factor}) gives {share:.4g}, which is not right. Draw one recorded "
-            f"pixel and the square of {factor} × {factor} pixels that it becomes."
+            f"pixel, and the square of {factor} × {factor} pixels that it becomes."
         )
     return None
 
 
-EXERCISES = [
-    Exercise(
-        id="00-a",
-        title="How much is new?",
-        task="""
+HOW_MUCH = Exercise(
+    id="00-a",
+    title="How much is new?",
+    task="""
 You enlarge a photo `factor` times: every pixel of the small photo becomes a square of
 `factor` × `factor` pixels. Say that one pixel of each square was recorded. Somebody has to make up
 all the others.
 
-**Your turn.** Complete the function: it returns the share of the large picture's pixels, from 0
-to 1, that were *not* recorded.
+**Your turn.** Complete the function. It returns the share of the large picture's pixels that were
+*not* recorded, a number from 0 to 1.
 """,
-        stub="""
+    stub="""
 def invented_share(factor):
-    ...
+    return ...  # your code here
 """,
-        answer="invented_share",
-        expects="a function of the factor",
-        hints=(
-            "How many pixels does the square have, if `factor` is 2? Is 8 times as wide also 8 times "
-            "as many pixels?",
-            "Of `factor**2` pixels, one was recorded. What share is that, and what share is left?",
-        ),
-        solution="""
+    answer="invented_share",
+    expects="a function of the factor",
+    hints=(
+        "With a factor of 2, how many pixels does the square have? Eight times as wide: is that "
+        "also eight times as many pixels?",
+        "Of `factor**2` pixels, one was recorded. What share is that, and what share is left?",
+    ),
+    solution="""
 def invented_share(factor):
     return 1 - 1 / factor**2
 """,
-        check=_invented_share,
-        why="at 8x, 63 of 64 pixels, 98.4 %, were not in the small photo. Whatever you see in them, "
-        "somebody put it there.",
-        wrong={
-            "lambda factor: 1 - 1 / factor": "one direction",
-            "lambda factor: 1 / factor**2": "recorded",
-            "lambda factor: factor**2 - 1": "counts pixels",
-            "lambda factor: 100 * (1 - 1 / factor**2)": "per cent",
-            "lambda factor: 63 / 64": "invented_share(2)",
-            "63 / 64": "the function itself",
-        },
+    check=_invented_share,
+    why="At 8x, 63 of 64 pixels, 98.4 %, were not in the small photo. Whatever you see in them, "
+    "somebody put it there.",
+    wrong={
+        "lambda factor: 1 - 1 / factor": "one direction",
+        "lambda factor: 1 / factor**2": "recorded",
+        "lambda factor: factor**2 - 1": "counts pixels",
+        "lambda factor: 98.4": "per cent",
+        "lambda factor: 63 / 64": "invented_share(2)",
+        "63 / 64": "the function itself",
+    },
+)
+
+
+# --- 00-b -----------------------------------------------------------------------------------------
+
+
+def _agreement_db(answer):
+    rng = torch.Generator().manual_seed(5)
+    for factor in (8, 4):
+        small = 0.2 + 0.6 * torch.rand(3, 6, 8, generator=rng)
+        large = degrade.enlarge(small, factor)
+        large = (large + 0.1 * torch.randn(large.shape, generator=rng)).clamp(0, 1)
+        found = number(ask(answer, large, small), "The agreement")
+        right = metrics.consistency_db(large, small)
+        if close(found, right, absolute=0.02):
+            continue
+        plain = [degrade.enlarge(small, factor, how) for how in ("nearest", "bilinear", "bicubic")]
+        if any(close(found, metrics.psnr(one, large), absolute=0.02) for one in plain):
+            return (
+                "This compares two large pictures: it asks how far the answer is from a plain "
+                "enlargement. Make the answer small instead, and compare with what was recorded."
+            )
+        methods = ("nearest", "bicubic", "bicubic-aliased")
+        again = [degrade.downscale(large, factor, how) for how in methods]
+        if any(close(found, metrics.psnr(one, small), absolute=0.02) for one in again):
+            return (
+                "Nearly. The small photos of this notebook were made by the mean of each block. "
+                "Make the answer small in the same way."
+            )
+        error = (degrade.downscale(large, factor) - small).square().mean()
+        if close(found, error) or close(found, error.sqrt()):
+            return "This is an error, which is small when the two agree. Say it in dB."
+        if found < 0:
+            return f"This gives {found:.3g} dB. Is a sign the wrong way round?"
+        return f"This gives {found:.4g} where {right:.4g} dB is right, at a factor of {factor}."
+    return None
+
+
+AGREEMENT = Exercise(
+    id="00-b",
+    title="Does the answer agree with the photo?",
+    task="""
+An enlargement can be tested without knowing the truth. Make the answer small again. You should get
+back the photo that you put in.
+
+How alike two pictures are is often told in **dB**, the higher the better: at 20 dB you see the
+difference at once, at 45 dB you do not. `me.metrics.psnr(a, b)` gives it, for two pictures of one
+size; `me.degrade.downscale(photo, factor)` makes a photo small, by the mean of each block. How many
+times wider the answer is, its shape tells: `answer.shape[-1] // small.shape[-1]`.
+
+**Your turn.** Complete the function. It returns, in dB, how well the answer agrees with the small
+photo that it was made from.
+""",
+    stub="""
+def agreement_db(answer, small):
+    return ...  # your code here
+""",
+    answer="agreement_db",
+    expects="a function of the answer and the small photo",
+    hints=(
+        "Two pictures can only be compared at one size. Which of the two do you change, so that "
+        "what was recorded stays as it is?",
+        "`again = me.degrade.downscale(answer, factor)` is as large as `small`. Compare these two.",
     ),
-]
+    solution="""
+def agreement_db(answer, small):
+    factor = answer.shape[-1] // small.shape[-1]
+    again = me.degrade.downscale(answer, factor)
+    return me.metrics.psnr(again, small)
+""",
+    check=_agreement_db,
+    why="This number is called *consistency*. It tests every recorded number, and not one of the "
+    "invented ones. The course has it as `me.metrics.consistency_db`.",
+    wrong={
+        "lambda a, s: me.metrics.psnr(me.degrade.enlarge(s, a.shape[-1] // s.shape[-1]), a)": (
+            "two large pictures"
+        ),
+        "lambda a, s: me.metrics.psnr(me.degrade.downscale(a, 8), s)": "same shape",
+        'lambda a, s: me.metrics.consistency_db(a, s, "nearest")': "mean of each block",
+        "lambda a, s: (me.degrade.downscale(a, a.shape[-1] // s.shape[-1]) - s).square().mean()": (
+            "in dB"
+        ),
+        "lambda a, s: me.metrics.psnr(a, s)": "PhotoError",
+        "lambda a, s: me.degrade.downscale(a, a.shape[-1] // s.shape[-1])": "expected a number",
+    },
+)
+
+
+# --- 00-c -----------------------------------------------------------------------------------------
+
+LEAST_AGREEMENT_DB = 45
+
+
+@functools.cache
+def _cat():
+    recorded = degrade.crop_to_multiple(samples.load("cat"), 8)
+    small = degrade.downscale(recorded, 8)
+    return small, degrade.enlarge(small, 8, "nearest")
+
+
+def _another(answer):
+    small, squares = _cat()
+    other = photo(answer, squares.shape, "Your picture")
+    agreement = metrics.consistency_db(other, small)
+    difference = (other - squares).abs().mean().item()
+    if difference < 1e-4:
+        return "This is `answer` itself. Change its pixels."
+    if agreement < LEAST_AGREEMENT_DB:
+        shift = (degrade.downscale(other, 8) - small).mean().item()
+        if abs(shift) > 0.003:
+            how = "brighter" if shift > 0 else "darker"
+            return (
+                f"Made small again, your picture is {how} than the small photo. What you add "
+                "to some pixels of a block, you must take from others of the same block."
+            )
+        return (
+            f"Made small again, your picture agrees with the small photo to {agreement:.1f} dB; "
+            f"{LEAST_AGREEMENT_DB} are asked for. Keep the mean of every block of 8 × 8 pixels."
+        )
+    if difference < 0.01:
+        return (
+            f"It agrees, but a pixel differs from `answer` by {difference:.4f} on average, too "
+            "little to see. Be bolder: 0.01 at least."
+        )
+    return None
+
+
+ANOTHER = Exercise(
+    id="00-c",
+    title="Another picture, just as right",
+    task=f"""
+`answer` agrees perfectly with `small`: each recorded pixel has become a square. Is it the only
+picture that does?
+
+**Your turn.** Make `other`, a picture that you can tell from `answer` (its pixels differ by 0.01 or
+more on average), and that gives the same small photo again, to {LEAST_AGREEMENT_DB} dB or better.
+""",
+    stub="""
+small = me.degrade.downscale(me.degrade.crop_to_multiple(me.samples.load("cat"), 8), 8)
+answer = me.degrade.enlarge(small, 8, "nearest")
+other = ...  # your code here
+""",
+    answer="other",
+    expects="a photo as large as `answer`",
+    hints=(
+        "`me.degrade.downscale` takes the mean of each block of 8 × 8 pixels. What can you do to "
+        "the pixels of a block that leaves their mean as it is?",
+        "Add a little to half of the pixels of each block, and take as much from the other half.",
+        "Begin with `other = answer.clone()`. The even columns are `other[..., 0::2]`, the odd "
+        "ones `other[..., 1::2]`.",
+    ),
+    solution="""
+small = me.degrade.downscale(me.degrade.crop_to_multiple(me.samples.load("cat"), 8), 8)
+answer = me.degrade.enlarge(small, 8, "nearest")
+other = answer.clone()
+other[..., 0::2] += 0.05  # even columns
+other[..., 1::2] -= 0.05  # odd columns
+""",
+    check=_another,
+    why="Stripes leave no trace in the small photo, and neither does any other pattern whose mean "
+    "is zero in every block. So the small photo cannot tell you which answer is the real one.",
+    wrong={
+        "answer": "itself",
+        "answer + 0.05": "brighter",
+        "me.degrade.enlarge(small, 8)": "mean of every block",
+        "answer.flip(-1)": "mean of every block",
+        "answer + 0.001 * (torch.arange(answer.shape[-1]) % 2 * 2 - 1)": "bolder",
+        "small": "shape",
+        "me.metrics.consistency_db(answer, small)": "expected a photo",
+    },
+)
+
+EXERCISES = [HOW_MUCH, AGREEMENT, ANOTHER]

@@ -1,0 +1,209 @@
+"""Every exercise: the stub does not pass, the solution does, likely mistakes get their hint."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import torch
+
+import mssnet_edu as me
+from mssnet_edu import exercises
+from mssnet_edu.exercises.answers import Mistake, NotYet, ask, describe, number, photo
+
+IDS = exercises.names()
+
+
+def run(source):
+    """Run a cell's source as a notebook would; return (value of its last line, its names)."""
+    names = {"me": me, "torch": torch}
+    tree = ast.parse(source)
+    last = ast.Expression(tree.body.pop().value)
+    exec(compile(tree, "<cell>", "exec"), names)
+    return eval(compile(last, "<cell>", "eval"), names), names
+
+
+# --- what every exercise owes its learner --------------------------------------------------------
+
+
+def test_the_first_three_notebooks_have_exercises():
+    for lesson in ("00", "01", "02"):
+        assert len(exercises.names(lesson)) >= 3
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_stub_does_not_pass_and_does_not_fail(id):
+    result, _ = run(exercises.get(id).stub_cell)
+    assert not result.passed
+    assert not result.answered
+    assert "Not answered yet" in result.message
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_solution_passes(id):
+    result, _ = run(exercises.get(id).solution_cell)
+    assert result.passed, result.message
+    assert len(result.message.split()) >= 8  # it says why
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_likely_mistakes_get_the_hint_that_names_them(id):
+    exercise = exercises.get(id)
+    assert len(exercise.wrong) >= 2
+    _, names = run(exercise.stub_cell)
+    for source, words in exercise.wrong.items():
+        result = me.check(id, eval(source, names))
+        assert not result.passed, source
+        assert words in result.message, f"{source}: {result.message}"
+        assert result.answered
+
+
+@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "half",
+        "",
+        -1,
+        float("nan"),
+        True,
+        1j,
+        [],
+        {},
+        object(),
+        int,
+        torch.zeros(0),
+        torch.zeros(3, 296, 448) * float("nan"),
+        torch.zeros(3, 8, 8),
+        torch.zeros(2, dtype=torch.int64),
+        lambda: 1,
+        lambda *inputs: 1 / 0,
+        lambda *inputs: "text",
+        lambda *inputs: torch.zeros(5, 5),
+        lambda *inputs: (1, 2, 3),
+        lambda *inputs: float("inf"),
+        lambda *inputs: inputs,
+    ],
+    ids=lambda odd: describe(odd)[:30],
+)
+def test_any_other_answer_gets_a_hint_and_no_error(id, odd):
+    result = me.check(id, odd)
+    assert not result.passed
+    assert result.message.endswith((".", "?", ")")), result.message
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_an_exercise_is_whole(id):
+    exercise = exercises.get(id)
+    assert re.fullmatch(r"\d\d-[a-z]", exercise.id)
+    paragraph = exercise.task.strip().split("\n\n")[-1]
+    assert paragraph.startswith("**Your turn.** "), "the task must end with what to do"
+    assert paragraph.endswith(".")
+    assert len(paragraph.split()) >= 6
+    assert len(exercise.hints) >= 2
+    assert exercise.title
+    assert exercise.why.endswith(".")
+    assert exercise.stub.count("...  # your code here") == 1
+    assert "your code here" not in exercise.solution
+    assert len(exercise.solution_cell.splitlines()) <= 12
+
+
+def test_stubs_and_solutions_are_formatted(tmp_path):
+    sources = ["import torch\n\nimport mssnet_edu as me\n\ntorch.manual_seed(0)"]
+    for id in IDS:
+        sources += [exercises.get(id).stub_cell, exercises.get(id).solution_cell]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    path = tmp_path / "all.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    for command in (["format", "--diff"], ["check", "--ignore", "F811"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", "100"]
+        done = subprocess.run([*ruff, str(path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- check, hint and what they show --------------------------------------------------------------
+
+
+def test_ids_are_unique_and_ordered():
+    assert len(set(IDS)) == len(IDS)
+    assert sorted(IDS) == IDS
+    assert all(exercises.get(id).id == id for id in IDS)
+
+
+@pytest.mark.parametrize("id", ["00-z", "77-a", "", None, 3, "nonsense"])
+def test_an_unknown_id_is_refused(id):
+    with pytest.raises(ValueError, match=r"there are .*00-a"):
+        me.check(id, 1)
+
+
+def test_a_result_shows_itself():
+    right = me.check("00-a", lambda factor: 1 - 1 / factor**2)
+    wrong = me.check("00-a", lambda factor: 1 / factor)
+    untouched = me.check("00-a")
+    assert repr(right).startswith("✓ 00-a: At 8x")
+    assert repr(wrong).startswith("✗ 00-a: ")
+    assert repr(untouched).startswith("… 00-a: Not answered")
+    assert (bool(right), bool(wrong), bool(untouched)) == (True, False, False)
+    assert "✓" in right._repr_html_()
+    assert "Not quite" in wrong._repr_html_()
+    assert "me.hint" in wrong._repr_html_()
+    assert "Not quite" not in untouched._repr_html_()
+
+
+def test_what_a_learner_writes_cannot_break_the_page():
+    def answer(factor):
+        raise RuntimeError("<script>alert(1)</script>")
+
+    page = me.check("00-a", answer)._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_hints_come_one_by_one(monkeypatch):
+    monkeypatch.setattr(exercises, "_asked", {})
+    every = exercises.get("00-c").hints
+    assert me.hint("00-c").shown == every[:1]
+    assert me.hint("00-c").shown == every[:2]
+    for _ in every:
+        last = me.hint("00-c")
+    assert last.shown == every
+    assert "last hint" in repr(last)
+    assert every[-1].split("`")[0] in last._repr_html_()
+    assert me.hint("00-a").shown == exercises.get("00-a").hints[:1]
+
+
+# --- looking at answers --------------------------------------------------------------------------
+
+
+def test_numbers_of_all_kinds_are_numbers():
+    np = pytest.importorskip("numpy")
+    for value in (0.5, torch.tensor(0.5), torch.tensor([[0.5]]), np.float32(0.5), np.array([0.5])):
+        assert number(value) == 0.5
+
+
+@pytest.mark.parametrize("value", ["0.5", True, [0.5], float("inf"), 2j, torch.tensor(2j)])
+def test_other_things_are_not(value):
+    with pytest.raises(Mistake):
+        number(value)
+
+
+def test_a_photo_must_have_the_shape_and_no_nan():
+    assert photo(torch.zeros(3, 4, 4, dtype=torch.float64), (3, 4, 4)).dtype == torch.float32
+    odd = (torch.zeros(3, 4, 5), torch.zeros(3, 4, 4).int(), torch.full((3, 4, 4), torch.nan), "x")
+    for value in odd:
+        with pytest.raises(Mistake):
+            photo(value, (3, 4, 4))
+
+
+def test_ask_protects_its_inputs_and_explains_errors():
+    mine = torch.zeros(2)
+    ask(lambda x: x.add_(1), mine)
+    assert mine.sum() == 0
+    with pytest.raises(Mistake, match=r"ZeroDivisionError.*called with 0\."):
+        ask(lambda x: 1 / x, 0)
+    with pytest.raises(Mistake, match="without brackets"):
+        ask(0.5, 1)
+    with pytest.raises(NotYet):
+        ask(lambda x: None, 1)
