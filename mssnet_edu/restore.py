@@ -26,8 +26,8 @@ RECOMMENDED_UPSCALER = "rrdn-x8"
 FACTORS = (2, 3, 4, 6, 8, 16)
 
 _PLAIN = ("bicubic", "nearest")  # enlarging without a network
-_BLEND_PX = 16  # width of the ramp between two tiles, in pixels of the input
-_SPARE = 1.5  # measured against counted memory: scratch space of convolutions, gaps in the heap
+_RAMP_PX = 16  # how wide two tiles are blended, in pixels of the answer (at least 4 of the photo)
+_SPARE = 1.15  # measured over counted memory: scratch space of convolutions, gaps in the heap
 _MB = 1_000_000
 
 
@@ -265,8 +265,8 @@ def _bytes_per_px(rules, factor):
         with torch.inference_mode(), _Watch() as watch:
             rules.network(torch.zeros(1, 3, side, side), **extra)
         # the answer is then clamped, reduced and blended, which takes copies of its own
-        copies = 3 * 12 * factor**2
-        needs[factor] = max(_SPARE * watch.peak / side**2, copies)
+        copies = 2 * 12 * factor**2
+        needs[factor] = _SPARE * watch.peak / side**2 + copies
     return needs[factor]
 
 
@@ -301,33 +301,76 @@ def _tensors(found):
     return []
 
 
-def _tile(size, batch, rules, factor, shrink, options):
-    """Side of the square that the network sees at once; the longer side if all fits."""
-    m = rules.multiple_of
-    # context on both sides, a ramp, and something in the middle, so that tiles advance
-    smallest = _up(max(2 * rules.halo_px + _BLEND_PX + max(2 * _BLEND_PX, m), rules.min_px), m)
+def _tiles(size, batch, rules, factor, shrink, options):
+    """Where to cut the rows and the columns of a photo: two lists of `_Cut`."""
+    m, halo = rules.multiple_of, rules.halo_px
+    ramp = max(_RAMP_PX // factor, 4)
     if options.tile_px is not None:
+        smallest = _smallest(rules, ramp)
         if isinstance(options.tile_px, bool) or not isinstance(options.tile_px, int):
             raise ValueError(f"tile_px is {options.tile_px!r}; expected a whole number of pixels.")
-        if options.tile_px < smallest and options.tile_px < max(size):
+        if options.tile_px < min(smallest, max(size)):
             raise ValueError(
                 f"tile_px is {options.tile_px}; {rules.name} needs tiles of at least {smallest} "
-                f"px, because each pixel's answer depends on {rules.halo_px} px around it."
+                f"px, because each pixel's answer depends on {halo} px around it."
             )
-        return _up(options.tile_px, m)
-    per_px = _bytes_per_px(rules, factor)
-    left = options.max_memory_mb - _answer_mb(batch, factor // shrink)
-    if size[0] * size[1] * per_px <= left * _MB:
-        return max(size)
-    side = int(math.sqrt(max(left, 0) * _MB / per_px)) // m * m
-    if side < smallest:
-        need = _round_up(_answer_mb(batch, factor // shrink) + smallest**2 * per_px / _MB)
+        sides = [_up(options.tile_px, m)] * 2
+    else:
+        sides = _sides(size, batch, rules, factor, shrink, options, ramp)
+    return [_cuts(*axis, halo, m, ramp) for axis in zip(size, sides, strict=True)]
+
+
+def _smallest(rules, ramp):
+    # context on both sides, two ramps, and something in the middle, so that tiles advance
+    m = rules.multiple_of
+    return _up(max(2 * rules.halo_px + ramp + max(2 * ramp, m), rules.min_px), m)
+
+
+def _sides(size, batch, rules, factor, shrink, options, ramp):
+    """Height and width of the tiles: of those that fit into the memory, the quickest."""
+    m, halo = rules.multiple_of, rules.halo_px
+    answer_mb, per_px = _answer_mb(batch, factor // shrink), _bytes_per_px(rules, factor)
+    room_px = (options.max_memory_mb - answer_mb) * _MB / per_px
+    smallest = _smallest(rules, ramp)
+    best = None
+    for across in range(1, size[1] + 1):
+        width = _side(size[1], across, halo, m, ramp, smallest)
+        for down in range(1, size[0] + 1):
+            height = _side(size[0], down, halo, m, ramp, smallest)
+            if height * width <= room_px:
+                work = down * height * across * width  # overlaps are computed twice
+                best = min(best or (work, height, width), (work, height, width))
+                break
+            if height <= smallest:
+                break
+        if width <= smallest:
+            break
+    if best is None:
+        least = min(size[0], smallest) * min(size[1], smallest)
+        need = _round_up(answer_mb + least * per_px / _MB)
         raise images.PhotoError(
             f"{rules.name} needs about {need} MB for this photo, even in its smallest tiles; "
             f"max_memory_mb is {options.max_memory_mb:g}. Pass max_memory_mb={need} if you have "
             "the memory, or cut a part out with me.images.crop."
         )
-    return side
+    return best[1:]
+
+
+def _side(length, count, halo, multiple, ramp, smallest):
+    """The smallest tile of which `count` cover the length, or `smallest` if that is larger."""
+    shared = 2 * halo + ramp
+    side = _up(math.ceil((length + (count - 1) * shared) / count), multiple)
+    while side < length and _count(length, side, halo, multiple, ramp) > count:
+        side += multiple  # tiles start on the network's own grid
+    return min(max(side, smallest), length)
+
+
+def _count(length, side, halo, multiple, ramp):
+    """How many tiles of this side cover the length."""
+    if side >= length:
+        return 1
+    stride = (side - 2 * halo - ramp) // multiple * multiple
+    return math.ceil((length - side) / stride) + 1 if stride > 0 else length
 
 
 def _up(value, multiple):
@@ -345,9 +388,7 @@ def _apply(batch, rules, factor, shrink, options, label=None):
     count, _, height, width = batch.shape
     scale = factor // shrink
     size = _up(height, rules.multiple_of), _up(width, rules.multiple_of)
-    side = _tile(size, batch, rules, factor, shrink, options)
-    rows = _cuts(size[0], side, rules.halo_px, rules.multiple_of)
-    columns = _cuts(size[1], side, rules.halo_px, rules.multiple_of)
+    rows, columns = _tiles(size, batch, rules, factor, shrink, options)
     network = rules.network
     network.to(memory_format=torch.channels_last)  # 1.4 times faster on a CPU; same numbers
     device = next((p.device for p in network.parameters()), batch.device)
@@ -433,29 +474,25 @@ class _Cut:
     ramp_out: int
 
 
-def _cuts(length, side, halo, multiple):
+def _cuts(length, side, halo, multiple, ramp):
     """Cut an axis into overlapping tiles whose ramps add up to 1 everywhere.
 
-    >>> [(c.start, c.end, c.keep_from, c.keep_to) for c in _cuts(100, 80, 8, 4)]
+    >>> [(c.start, c.end, c.keep_from, c.keep_to) for c in _cuts(100, 80, 8, 4, ramp=16)]
     [(0, 80, 0, 58), (20, 100, 42, 100)]
     """
     side = min(side, length)
-    if side == length:
-        return [_Cut(0, 0, length, 0, length, 0, 0)]
-    stride = (side - 2 * halo - _BLEND_PX) // multiple * multiple
-    count = math.ceil((length - side) / stride) + 1
+    count = _count(length, side, halo, multiple, ramp)
     # spread evenly, on the network's own grid: the last tile ends at the photo's edge
     steps = (length - side) // multiple
-    starts = [round(i * steps / (count - 1)) * multiple for i in range(count)]
+    starts = [round(i * steps / max(count - 1, 1)) * multiple for i in range(count)]
     # two neighbours meet in the middle of what both see
     meet = [(b + a + side) // 2 for a, b in itertools.pairwise(starts)]
-    half = _BLEND_PX // 2
     cuts = []
     for i, start in enumerate(starts):
         first, last = i == 0, i == count - 1
-        keep_from = 0 if first else meet[i - 1] - half
-        keep_to = length if last else meet[i] + half
-        ramps = 0 if first else _BLEND_PX, 0 if last else _BLEND_PX
+        keep_from = 0 if first else meet[i - 1] - ramp // 2
+        keep_to = length if last else meet[i] + ramp // 2
+        ramps = 0 if first else ramp, 0 if last else ramp
         cuts.append(_Cut(i, start, start + side, keep_from, keep_to, *ramps))
     return cuts
 

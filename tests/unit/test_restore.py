@@ -69,16 +69,15 @@ class Repeat(nn.Module):
 
 
 @pytest.mark.parametrize("multiple", [1, 4, 16])
-def test_ramps_of_neighbouring_tiles_add_up_to_one(multiple):
+@pytest.mark.parametrize("ramp", [4, 16])
+def test_ramps_of_neighbouring_tiles_add_up_to_one(multiple, ramp):
     for halo in (0, 4, 20):
-        smallest = 2 * halo + 16 + 32
-        for side in {
-            -(-smallest // multiple) * multiple,
-            -(-(smallest + 50) // multiple) * multiple,
-        }:
-            for length in range(multiple, 400, multiple):
+        smallest = -(-(2 * halo + ramp + max(2 * ramp, multiple)) // multiple) * multiple
+        for side in (smallest, smallest + 3 * multiple):
+            for length in range(multiple, 400, max(multiple, 3)):
+                length -= length % multiple
                 total = torch.zeros(length * 2)
-                cuts = restore._cuts(length, side, halo, multiple)
+                cuts = restore._cuts(length, side, halo, multiple, ramp)
                 for cut in cuts:
                     assert cut.start % multiple == 0
                     assert cut.end <= length
@@ -88,6 +87,32 @@ def test_ramps_of_neighbouring_tiles_add_up_to_one(multiple):
                         assert cut.keep_to <= cut.end - halo
                     total[cut.keep_from * 2 : cut.keep_to * 2] += restore._weight(cut, 2)
                 np.testing.assert_allclose(total.numpy(), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("halo", [4, 40])
+@pytest.mark.parametrize("multiple", [1, 16])
+def test_tiles_fit_the_memory_and_waste_little(halo, multiple, monkeypatch):
+    monkeypatch.setattr(restore, "_bytes_per_px", lambda rules, factor: 10_000)
+    network = restore._rules(
+        Convolutions(1, "deblur", halo_px=halo, multiple_of=multiple, min_px=32), "deblur"
+    )
+    for height, width in ((320, 448), (96, 1600), (1600, 96), (800, 800), (48, 48)):
+        for room_mb in (300, 600):
+            batch = torch.zeros(1, 3, height, width)
+            options = restore._Options(None, False, room_mb)
+            rows, columns = restore._tiles((height, width), batch, network, 1, 1, options)
+            work = sum((r.end - r.start) * (c.end - c.start) for r in rows for c in columns)
+            largest = max((r.end - r.start) * (c.end - c.start) for r in rows for c in columns)
+            assert largest * 10_000 <= room_mb * 1e6
+            assert rows[-1].keep_to == height
+            assert columns[-1].keep_to == width
+            square = restore._Options(int((largest**0.5) // multiple) * multiple, False, room_mb)
+            if square.tile_px >= restore._smallest(network, 16):
+                plain = restore._tiles((height, width), batch, network, 1, 1, square)
+                wasted = sum(
+                    (r.end - r.start) * (c.end - c.start) for r in plain[0] for c in plain[1]
+                )
+                assert work <= wasted
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
