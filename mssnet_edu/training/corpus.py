@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["CORPUS_LIST", "Corpus", "photo_files", "split_files"]
+__all__ = ["CORPUS_LIST", "Corpus", "add_parser", "photo_files", "split_files"]
 
 CORPUS_LIST = Path(__file__).with_name("corpus.tsv")  # one row a photograph, with its split
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
@@ -144,3 +144,26 @@ def _structure(photo: Tensor) -> tuple[Tensor, Tensor]:
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     corners = torch.stack([y, x], -1).reshape(-1, 2).to(photo.device) * CELL_PX
     return corners, weight.flatten()
+
+
+# -- command line ----------------------------------------------------------------------------------
+
+
+def add_parser(commands) -> None:
+    """Add `mssnet-edu corpus`."""
+    parser = commands.add_parser(
+        "corpus",
+        help="rebuild the training photographs from Debian packages",
+        description="Rebuild the training photographs from the Debian packages they came in, as "
+        "far as the system's own package sources carry them.",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the photographs")
+    parser.add_argument("--debs", type=Path, help="folder of .deb files, used before apt is asked")
+    parser.add_argument("packages", nargs="*", help="only these packages; default: all")
+    parser.set_defaults(run=_rebuild)
+
+
+def _rebuild(args) -> int:
+    from mssnet_edu.training import rebuild
+
+    return rebuild.run_command(args)
