@@ -110,7 +110,7 @@ def main():
         trained_on="By its paper: DIV2K, Flickr2K and OutdoorSceneTraining, with blur, noise, "
         "resizing and JPEG simulated. The package does not say more.",
         factor=4,
-        halo_px=16,
+        halo_px=80,
         failures=[
             "It invents. The astronaut's face, reduced to 48 x 48 px, comes back sharp, and is not "
             "her face: do not use it to recognise anybody.",

@@ -108,7 +108,7 @@ def names(task=None):
     """
     if task is not None and task not in TASKS:
         raise ValueError(f"task is {task!r}; expected one of {', '.join(TASKS)}.")
-    found = sorted(path.stem for path in _folder(None).glob("*.json"))
+    found = _listed(_folder(None))
     return [name for name in found if task is None or info(name).task == task]
 
 
@@ -120,12 +120,13 @@ def info(name, folder=None):
     >>> info("rrdn-x8").factor
     8
     """
-    path = _folder(folder) / f"{name}.json"
-    if not path.is_file():
-        raise ValueError(_unknown(name, path.parent))
+    folder = _folder(folder)
+    known = _listed(folder)
+    if name not in known:  # not path.is_file(): a name is no path, and "../x" no name
+        raise ValueError(_unknown(name, known, folder))
+    path = folder / f"{name}.json"
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        found = ModelInfo(**facts)
+        found = ModelInfo(**json.loads(path.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} does not describe a network: {error}") from error
     if found.name != name:
@@ -147,7 +148,11 @@ def load_model(name, folder=None):
             f"name is a {type(name).__name__}; load_model needs a text such as 'rrdn-x8'. "
             "List them with me.models.names()."
         )
-    return _load(name, _folder(folder))
+    folder = _folder(folder)
+    model_info = info(name, folder)
+    network = _load(name, folder, model_info.files)
+    network.info = model_info
+    return network
 
 
 def card(name, folder=None):
@@ -190,6 +195,11 @@ def save_model(network_or_state, folder=None, *, int8=False, **facts):
         files.append(WeightFile(path.name, hashlib.sha256(blob).hexdigest(), len(blob)))
     final = dataclasses.replace(draft, files=tuple(files), parameters=_count(network))
     write_info(final, folder)
+    current = {file.name for file in files}
+    for pattern in (f"{draft.name}.safetensors", f"{draft.name}.*of*.safetensors"):
+        for old in folder.glob(pattern):
+            if old.name not in current:  # shards of an earlier save
+                old.unlink()
     return final
 
 
@@ -242,19 +252,22 @@ def render_card(model_info):
 
 
 @functools.lru_cache(maxsize=8)
-def _load(name, folder):
+def _load(name, folder, _files):
+    # _files: new weights of an old name are read again, for they have other SHA-256
     model_info = info(name, folder)
-    network = _build(model_info)
-    state = {}
-    for file in model_info.files:
-        state.update(_read(folder / file.name, file, name))
-    _fill(network, _unpack(state), f"the files of {name!r}")
+    # A learner's first call may stand inside inference_mode; weights made there would refuse
+    # gradients for ever after, in every notebook cell that gets this same object.
+    with torch.inference_mode(False):
+        network = _build(model_info)
+        state = {}
+        for file in model_info.files:
+            state.update(_read(folder / file.name, file, name))
+        _fill(network, _unpack(state), f"the files of {name!r}")
     if _count(network) != model_info.parameters:
         raise ValueError(
             f"{name!r} has {_count(network):,} parameters, but its {name}.json says "
             f"{model_info.parameters:,}. Restore both from the course."
         )
-    network.info = model_info
     return network.eval().requires_grad_(False)
 
 
@@ -266,8 +279,11 @@ def _folder(folder):
     return find_data("weights")
 
 
-def _unknown(name, folder):
-    known = sorted(path.stem for path in folder.glob("*.json"))
+def _listed(folder):
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def _unknown(name, known, folder):
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
     if near:
         return f"there is no network {name!r}. Did you mean {' or '.join(map(repr, near))}?"

@@ -23,7 +23,7 @@ def conv3(inputs, outputs):
 
 
 def leaky(x):
-    return F.leaky_relu(x, 0.2)
+    return F.leaky_relu(x, 0.2, inplace=True)  # in place: at 4x, each copy of the maps is large
 
 
 class DenseBlock(nn.Module):
