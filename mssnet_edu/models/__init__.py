@@ -1,5 +1,5 @@
 """The other networks of the course, and the catalogue that loads all of them."""
 
-from .catalogue import ModelInfo, card, info, load_model, names
+from .catalogue import ModelInfo, card, info, load_model, names, save_model, write_info
 
-__all__ = ["ModelInfo", "card", "info", "load_model", "names"]
+__all__ = ["ModelInfo", "card", "info", "load_model", "names", "save_model", "write_info"]

@@ -34,6 +34,7 @@ __all__ = [
     "names",
     "render_card",
     "save_model",
+    "write_info",
 ]
 
 # architecture -> "module:function"; the function takes the config and returns an untrained network.
@@ -185,6 +186,8 @@ def save_model(network_or_state, folder=None, *, int8=False, **facts):
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     _fill(network, state, f"the numbers given for {draft.name!r}")  # before anything is written
 
+    if unknown := sorted(set() if isinstance(int8, bool) else set(int8) - state.keys()):
+        raise ValueError(f"int8 names {unknown[:2]}, which the network does not have.")
     shards = _shards(_pack(state, int8))
     files = []
     for number, shard in enumerate(shards, start=1):
@@ -204,7 +207,7 @@ def save_model(network_or_state, folder=None, *, int8=False, **facts):
 
 
 def write_info(model_info, folder=None):
-    """Write NAME.json atomically; for save_model and the scripts that measure."""
+    """Write NAME.json atomically: new facts or measurements for weights that stay the same."""
     facts = dataclasses.asdict(model_info)
     facts["files"] = [list(f) for f in model_info.files]
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"

@@ -80,6 +80,21 @@ def test_every_network_keeps_the_rules_it_declares(name):
         assert tuple(shape) == wanted, (height, width)
 
 
+def test_upscalers_with_several_factors_or_a_seed_keep_to_them():
+    """config["factors"] promises a keyword `factor`, config["takes_seed"] a keyword `seed`."""
+    for name in catalogue.names("upscale"):
+        network = catalogue.load_model(name)
+        height, width = (max(side, network.info.min_px) for side in (16, 24))
+        photo = torch.rand(1, 3, height, width)
+        with torch.inference_mode():
+            for factor in network.info.config.get("factors", ()):
+                assert network(photo, factor=factor).shape[2:] == (factor * height, factor * width)
+            if network.info.config.get("takes_seed"):
+                first, again, other = (network(photo, seed=seed) for seed in (1, 1, 2))
+                assert torch.equal(first, again)
+                assert not torch.equal(first, other)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_every_network_says_where_it_comes_from(name):
     info = catalogue.info(name)
@@ -150,6 +165,18 @@ def test_int8_halves_the_file_and_keeps_each_kernels_sum(tmp_path):
     assert sums.abs().max() < 0.51 * step  # rounding alone is off by up to 1.5 steps
     plain = ((exact / step).round() * step - exact).sum(dim=(2, 3))
     assert sums.std() < 0.7 * plain.std()
+
+
+def test_int8_for_some_weights_only(tmp_path):
+    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    catalogue.save_model(network, tmp_path, int8={"first.weight"}, **facts())
+    stored = load_file(tmp_path / "tiny.safetensors")
+    assert stored["first.weight"].dtype == torch.int8
+    assert stored["last.weight"].dtype == torch.float16
+    loaded = catalogue.load_model("tiny", tmp_path)
+    assert torch.allclose(loaded.first.weight, network.first.weight, atol=0.01)
+    with pytest.raises(ValueError, match=r"int8 names \['first'\]"):
+        catalogue.save_model(network, tmp_path, int8={"first"}, **facts())
 
 
 def test_large_weights_are_cut_into_shards(tmp_path, monkeypatch):
