@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from mssnet_edu import models
+from mssnet_edu.models.catalogue import ModelInfo, save_model
 from mssnet_edu.mssnet import MSSNetConfig
 from mssnet_edu.training.train import load_weights
 
@@ -80,7 +80,7 @@ CARDS = {
 _UPSCALER = {"factors": [2, 4, 8]}
 
 
-def export(recipe: str, run: Path, folder: Path | None = None) -> models.ModelInfo:
+def export(recipe: str, run: Path, folder: Path | None = None) -> ModelInfo:
     """Write the network of a finished run; returns what the catalogue now knows about it."""
     about = json.loads((run / "run.json").read_text())
     if about["recipe"] != recipe:
@@ -92,7 +92,7 @@ def export(recipe: str, run: Path, folder: Path | None = None) -> models.ModelIn
         state = {f"network.{k}": v for k, v in state.items()}
         config |= _UPSCALER | ({"takes_seed": True} if config["noise"] else {})
     MSSNetConfig(**{k: v for k, v in about["config"].items()})  # refuse a damaged run early
-    return models.save_model(
+    return save_model(
         state,
         folder,
         int8=ONE_SMALLER if recipe == "deblur" else False,

@@ -128,6 +128,8 @@ def motion_paths(
     """(count, frames, 2) camera paths (dy, dx) in pixels, zero at the middle frame.
 
     A mixture of lines, arcs, hand shake and jitter; the path's extent is between the two lengths.
+    The middle frame lies at the path's centre of mass: where it lies elsewhere the photo does not
+    say, and a network asked to guess such a shift learns to smear.
     """
     t = torch.linspace(-1, 1, frames)[None, :, None]
     direction = F.normalize(torch.randn(count, 1, 2, generator=draw), dim=-1)
@@ -142,10 +144,12 @@ def motion_paths(
     shake = 0.3 * line + walk + 0.05 * jitter
     tremble = walk + 0.35 * jitter.cumsum(1) / math.sqrt(frames)
     path = mix[:, 0] * line + mix[:, 1] * arc + mix[:, 2] * shake + mix[:, 3] * tremble
+    path = path - path[:, frames // 2 : frames // 2 + 1]
+    bowl = t**2 / (t**2).mean()  # zero in the middle, mean one: moves the centre, not the middle
+    path = path - path.mean(1, keepdim=True) * bowl
     extent = (path.amax(1) - path.amin(1)).norm(dim=-1)[:, None, None].clamp(min=1e-6)
     length = shortest_px + (longest_px - shortest_px) * torch.rand(count, 1, 1, generator=draw)
-    path = path * (length / extent)
-    return path - path[:, frames // 2 : frames // 2 + 1]
+    return path * (length / extent)
 
 
 def _expose(

@@ -89,6 +89,7 @@ def test_paths_pass_through_zero_and_keep_their_length():
     draw = torch.Generator().manual_seed(0)
     path = pairs.motion_paths(64, 25, 5.0, 30.0, draw)
     assert path[:, 12].abs().max() == 0
+    assert path.mean(1).abs().max() < 1e-4  # nobody can know where else the middle was
     extent = (path.amax(1) - path.amin(1)).norm(dim=-1)
     assert extent.min() > 4.9
     assert extent.max() < 30.1
