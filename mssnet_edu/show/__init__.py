@@ -1,0 +1,37 @@
+"""Everything the course shows: still figures, and pictures that can be handled.
+
+Still: photos, detail, spectrum, kernel, table, plot (with axes), workflow.
+To handle: compare, compare_many, stage_player, sliders.
+Each returns an object that shows itself as the last line of a cell; all carry alternative text.
+"""
+
+import importlib
+
+_HOME = {
+    "Figure": "look",
+    "axes": "figures",
+    "compare": "comparison",
+    "compare_many": "comparison",
+    "detail": "figures",
+    "kernel": "figures",
+    "photos": "figures",
+    "plot": "figures",
+    "sliders": "handles",
+    "spectrum": "figures",
+    "stage_player": "stages",
+    "table": "figures",
+    "workflow": "diagram",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    # on first use: a notebook without widgets need not load ipywidgets
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])
