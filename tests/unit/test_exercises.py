@@ -123,6 +123,26 @@ def test_stubs_and_solutions_are_formatted(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_noise_of_01_d_is_the_best():
+    from mssnet_edu.exercises import lesson_01
+
+    best = lesson_01._wiener_db(lesson_01.BEST_NOISE)
+    for noise in (0.001, 0.01, 0.025, 0.05, 0.1, 1):
+        assert lesson_01._wiener_db(noise) <= best + 0.01
+
+
+def test_the_numbers_that_explanations_name():
+    grey = me.degrade.average_frames([torch.zeros(3, 1, 1), torch.ones(3, 1, 1)])
+    assert f"{grey[0].item():.3f}" == "0.735"
+    light = me.images.to_linear(torch.full((3, 1, 1), 0.5))[0].item()
+    assert 0.2 < light < 0.22  # "about a fifth"
+    for gain_db, gone in ((1, 0.21), (3, 0.50), (10, 0.90)):
+        assert round(1 - 10 ** (-gain_db / 10), 2) == gone
+    work = {"S1": 1 / 16, "S2": 2 / 4, "S3": 3}
+    assert work["S1"] / sum(work.values()) < 0.02
+    assert work["S3"] / sum(work.values()) > 0.80
+
+
 # --- check, hint and what they show --------------------------------------------------------------
 
 

@@ -1,0 +1,346 @@
+"""Exercises of notebook 01, Blur vs downscaling."""
+
+import functools
+import math
+
+import torch
+
+from mssnet_edu import classical, degrade, images, metrics, samples
+from mssnet_edu.exercises import Exercise
+from mssnet_edu.exercises.answers import Mistake, ask, close, describe, number, photo
+
+__all__ = ["EXERCISES"]
+
+
+# --- 01-a -----------------------------------------------------------------------------------------
+
+
+def _long_exposure(answer):
+    rng = torch.Generator().manual_seed(3)
+    pairs = [
+        (torch.rand(3, 4, 6, generator=rng), torch.rand(3, 4, 6, generator=rng)),
+        (torch.zeros(3, 4, 6), torch.ones(3, 4, 6)),
+    ]
+    for first, second in pairs:
+        found = photo(ask(answer, first, second), first.shape, "What your function returns")
+        light = (images.to_linear(first) + images.to_linear(second)) / 2
+        if close(found, images.to_srgb(light), absolute=1e-3):
+            continue
+        if close(found, (first + second) / 2, absolute=1e-3):
+            return (
+                "This is the mean of the numbers in the file, so black and white give 0.5. A "
+                "sensor adds up light: turn both frames into light first, with "
+                "`me.images.to_linear`."
+            )
+        if close(found, light, absolute=1e-3):
+            return (
+                "The mean is right, but it is still light. A photo holds sRGB numbers: turn it "
+                "back with `me.images.to_srgb`."
+            )
+        if close(found, images.to_srgb((first + second) / 2), absolute=1e-3):
+            return "Here sRGB numbers are averaged. Turn them into light before you average them."
+        if close(found, images.to_srgb(2 * light), absolute=1e-2) or close(
+            found, images.to_srgb((2 * light).clamp(0, 1)), absolute=1e-2
+        ):
+            return "This adds two whole exposures. Each frame is seen for half of the time only."
+        return "Not the mean of the two in light. Go there (to_linear), take the mean, come back."
+    return None
+
+
+LONG_EXPOSURE = Exercise(
+    id="01-a",
+    title="Half of the time black, half of the time white",
+    task="""
+A blurred photo is a sum: while the shutter is open, the sensor adds up the light of all moments. A
+file does not hold light. It holds *sRGB* numbers, which follow the eye: 0.5 looks half as bright as
+1 and is only about a fifth of its light. `me.images.to_linear(photo)` turns a photo into light,
+`me.images.to_srgb(light)` turns light into a photo.
+
+The picture is `first` for the first half of an exposure, and `second` for the second half.
+
+**Your turn.** Complete the function. It returns the photo that the camera records, with sRGB
+numbers from 0 to 1.
+""",
+    stub="""
+def long_exposure(first, second):
+    return ...  # your code here
+""",
+    answer="long_exposure",
+    expects="a function of two photos",
+    hints=(
+        "The camera takes a mean. In which numbers, those of the file or those of the light?",
+        "Three steps: both frames to light, their mean, and back to a photo.",
+    ),
+    solution="""
+def long_exposure(first, second):
+    light = (me.images.to_linear(first) + me.images.to_linear(second)) / 2
+    return me.images.to_srgb(light)
+""",
+    check=_long_exposure,
+    why="Black and white give the grey 0.735, not 0.5. So a bright lamp leaves a bright streak, "
+    "even where it passed for a moment only. Blur computed on sRGB numbers loses such streaks.",
+    wrong={
+        "lambda a, b: (a + b) / 2": "numbers in the file",
+        "lambda a, b: (me.images.to_linear(a) + me.images.to_linear(b)) / 2": "still light",
+        "lambda a, b: me.images.to_srgb((a + b) / 2)": "before you average",
+        "lambda a, b: me.images.to_srgb(me.images.to_linear(a) + me.images.to_linear(b))": (
+            "half of the time"
+        ),
+        "lambda a, b: 0.735": "expected a photo",
+    },
+)
+
+
+# --- 01-b -----------------------------------------------------------------------------------------
+
+
+def _jerk_kernel(answer):
+    right = torch.tensor([0, 0, 0.6, 0, 0.4])
+    if not isinstance(answer, torch.Tensor | list | tuple):
+        return f"The answer is {describe(answer)}; expected a tensor of shape (1, 5)."
+    kernel = torch.as_tensor(answer, dtype=torch.float32)
+    if kernel.shape == (5, 5) and close(kernel[[0, 1, 3, 4]].abs().sum(), 0):
+        kernel = kernel[2]  # drawn as a square, as me.degrade.kernel_from_path does
+    if kernel.shape not in ((5,), (1, 5)):
+        return (
+            f"The kernel has the shape {tuple(kernel.shape)}; expected (1, 5): one row, from 2 "
+            "pixels to the left to 2 pixels to the right of the middle."
+        )
+    kernel = kernel.flatten()
+    if close(kernel, right, absolute=5e-3):
+        return None
+    total = kernel.sum().item()
+    if not math.isfinite(total) or (kernel < 0).any():
+        return "A kernel holds shares of light: none is negative, and all are finite."
+    if not close(total, 1, absolute=5e-3):
+        return (
+            f"The kernel sums to {total:.4g}, so the photo would come out {total:.4g} times as "
+            "bright. Write shares of the exposure, not seconds."
+        )
+    if close(kernel, right.flip(0), absolute=5e-3):
+        return "This is mirrored: the picture moves to the right, to larger columns."
+    if close(kernel, torch.tensor([0, 0, 0.4, 0, 0.6]), absolute=5e-3):
+        return "The two shares have changed places. Where does the picture rest for longer?"
+    if close(kernel, torch.tensor([0.6, 0, 0, 0, 0.4]), absolute=5e-3):
+        return "The middle of the kernel is where the light falls before the camera moves."
+    if kernel[3] > 0:
+        return (
+            "Some light falls on the pixel in between. The jerk takes no time, so the light never "
+            "rests there."
+        )
+    return (
+        "The sum is 1, as it must be, but the shares lie in the wrong places. Follow one point of "
+        "light: where is it for how long?"
+    )
+
+
+JERK = Exercise(
+    id="01-b",
+    title="The picture of one point of light",
+    task="""
+A blur *kernel* is the picture of a single point of light. Its middle is where the point lies
+without blur; each number is the share of the light that falls on that pixel.
+
+A shutter is open for 0.10 s. For the first 0.06 s the camera rests. Then it jerks, in no time, and
+for the last 0.04 s the picture lies 2 pixels further to the right.
+
+**Your turn.** Write the kernel as a tensor of shape (1, 5), from 2 pixels to the left of the middle
+to 2 pixels to the right of it.
+""",
+    stub="""
+kernel = ...  # your code here
+""",
+    answer="kernel",
+    expects="a tensor of shape (1, 5)",
+    hints=(
+        "Five numbers, the third is the middle. On which two of them does any light fall?",
+        "How much light falls on a pixel follows from how long the point rests on it. All shares "
+        "together are 1: the whole exposure.",
+    ),
+    solution="""
+kernel = torch.tensor([[0, 0, 0.6, 0, 0.4]])
+""",
+    check=_jerk_kernel,
+    why="The kernel tells the story of the camera, and it sums to 1: a blur moves light about, and "
+    "neither adds nor loses any.",
+    wrong={
+        "torch.tensor([[0.4, 0, 0.6, 0, 0]])": "mirrored",
+        "torch.tensor([[0, 0, 0.06, 0, 0.04]])": "sums to 0.1",
+        "torch.ones(1, 3) / 3": "shape (1, 3)",
+        "torch.tensor([[0, 0, 0.6, 0.2, 0.2]])": "in between",
+        "torch.tensor([[0, 0, 0.4, 0, 0.6]])": "changed places",
+        "torch.tensor([[0.6, 0, 0, 0, 0.4]])": "before the camera moves",
+        "0.6": "expected a tensor",
+    },
+)
+
+
+# --- 01-c -----------------------------------------------------------------------------------------
+
+
+def _seen_frequency(answer):
+    for f, step in ((1 / 3, 2), (0.1, 2), (0.4, 2), (0.45, 4), (0.3, 1), (0.25, 4), (0.37, 8)):
+        found = number(ask(answer, f, step), f"seen_frequency({f:.4g}, {step})")
+        turns = f * step
+        right = abs(turns - round(turns))
+        if close(found, right, absolute=5e-3):
+            continue
+        case = f"seen_frequency({f:.4g}, {step}) gives {found:.4g}. "
+        if close(found, f):
+            return case + (
+                "The stripes stay as they are, but the pixels get larger, so one pixel holds more "
+                "of a stripe."
+            )
+        if close(found, right / step, absolute=5e-3):
+            return case + "That is in cycles per old pixel; count in pixels of the small picture."
+        if close(found, turns) or close(found, turns % 1):
+            return case + (
+                "No picture can show more than half a cycle per pixel: light, dark, light, dark. "
+                "A larger turn looks like a smaller one. How far is it to the nearest whole turn?"
+            )
+        if close(found, min(turns, 0.5)) or close(found, 0.5):
+            return case + "Stripes that are too fine do not stop at 0.5. They come back as coarser."
+        if close(found, f / step):
+            return case + (
+                "Here they got coarser. In larger pixels, the same stripe is finer: it goes "
+                "through more of its cycle from one pixel to the next."
+            )
+        return case + "How many turns does the stripe make from one kept pixel to the next?"
+    return None
+
+
+ALIAS = Exercise(
+    id="01-c",
+    title="Stripes that were never there",
+    task="""
+Stripes with `cycles_per_px` cycles per pixel, from 0 to 0.5, are made smaller in the worst way:
+every `step`-th pixel is kept, the others are thrown away. From one kept pixel to the next the
+stripe makes `cycles_per_px * step` turns. Whole turns leave no trace, and 0.7 turns forward look
+like 0.3 turns back.
+
+**Your turn.** Complete the function. It returns how fine the stripes in the small picture are, in
+cycles per pixel of the *small* picture, from 0 to 0.5.
+""",
+    stub="""
+def seen_frequency(cycles_per_px, step):
+    return ...  # your code here
+""",
+    answer="seen_frequency",
+    expects="a function of the frequency and the step",
+    hints=(
+        "With 1/3 cycle per pixel and every second pixel kept, the stripe makes 2/3 of a turn. "
+        "Which smaller turn, forward or back, gives the same picture?",
+        "It is the distance from `cycles_per_px * step` to the nearest whole number. Python has "
+        "`round` and `abs`.",
+    ),
+    solution="""
+def seen_frequency(cycles_per_px, step):
+    turns = cycles_per_px * step
+    return abs(turns - round(turns))
+""",
+    check=_seen_frequency,
+    why="This is *aliasing*. Fine stripes do not vanish, they come back as coarse ones that nobody "
+    "photographed, and no network can tell these from real ones. Taking the mean of a block, or "
+    "blurring first, weakens them before it is too late.",
+    wrong={
+        "lambda f, step: f * step": "half a cycle",
+        "lambda f, step: f * step % 1": "nearest whole turn",
+        "lambda f, step: min(f * step, 0.5)": "come back",
+        "lambda f, step: f": "pixels get larger",
+        "lambda f, step: f / step": "finer",
+        "lambda f, step: abs(f * step - round(f * step)) / step": "per old pixel",
+        "lambda f: f": "TypeError",
+    },
+)
+
+
+# --- 01-d -----------------------------------------------------------------------------------------
+
+ENOUGH_DB = 0.25
+BEST_NOISE = 0.035  # by trial; a test tries others
+
+
+@functools.cache
+def _noisy_cat():
+    sharp = images.crop(samples.load("cat"), (150, 40, 128, 128))
+    kernel = degrade.line_kernel(9, angle_deg=30)
+    blurred = degrade.add_noise(degrade.blur(sharp, kernel), 0.01, seed=1)
+    return sharp, kernel, blurred
+
+
+@functools.lru_cache(maxsize=32)
+def _wiener_db(noise):
+    sharp, kernel, blurred = _noisy_cat()
+    return metrics.psnr(classical.wiener(blurred, kernel, noise), sharp)
+
+
+def _wiener_noise(answer):
+    noise = number(answer, "noise")
+    if noise <= 0:
+        raise Mistake(
+            f"noise is {noise:g}. Where the kernel lets nothing through, 0 would divide by 0, and "
+            "the noise in the photo would grow without end. Try something above 0."
+        )
+    sharp, _, blurred = _noisy_cat()
+    found, best = _wiener_db(max(noise, 1e-8)), _wiener_db(BEST_NOISE)
+    if found >= best - ENOUGH_DB:
+        return None
+    blurred_db = metrics.psnr(blurred, sharp)
+    if noise < BEST_NOISE:
+        worse = " That is worse than the blurred photo itself." if found < blurred_db else ""
+        return (
+            f"With {noise:g}, {found:.1f} dB: the blur is undone, but the noise is blown up with "
+            f"it.{worse} Try a larger number."
+        )
+    return (
+        f"With {noise:g}, {found:.1f} dB: the answer is so careful that it holds back waves that "
+        "could be saved. Try a smaller number."
+    )
+
+
+NOISE = Exercise(
+    id="01-d",
+    title="How careful should it be?",
+    task=f"""
+`me.classical.wiener(photo, kernel, noise)` undoes a known blur. The number `noise` says how noisy
+it should take the photo to be: the larger, the more it holds back. Here the photo is known to be
+noisy, and you know the sharp one, so you can look for the best setting.
+
+**Your turn.** Find a `noise` whose answer is within {ENOUGH_DB} dB of the best that one number can
+reach. Compare with `me.metrics.psnr(answer, sharp)`.
+""",
+    stub="""
+sharp = me.images.crop(me.samples.load("cat"), (150, 40, 128, 128))
+kernel = me.degrade.line_kernel(9, angle_deg=30)
+blurred = me.degrade.add_noise(me.degrade.blur(sharp, kernel), 0.01, seed=1)
+noise = ...  # your code here
+""",
+    answer="noise",
+    expects="a number above 0",
+    hints=(
+        "Try 0.001, 0.01, 0.1 and 1, and look at the dB of each answer. Between which two does the "
+        "best lie?",
+        "Let Python try them: `max([0.001, 0.01, 0.1], key=score)` gives the number whose score is "
+        "largest. `score` is a function of `noise` that you write.",
+    ),
+    solution="""
+sharp = me.images.crop(me.samples.load("cat"), (150, 40, 128, 128))
+kernel = me.degrade.line_kernel(9, angle_deg=30)
+blurred = me.degrade.add_noise(me.degrade.blur(sharp, kernel), 0.01, seed=1)
+tries = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
+scores = [me.metrics.psnr(me.classical.wiener(blurred, kernel, n), sharp) for n in tries]
+noise = tries[scores.index(max(scores))]
+""",
+    check=_wiener_noise,
+    why="Too small, and the answer is mostly noise; too large, and it stays blurred. With a photo "
+    "of your own there is no sharp one to compare with, and you have to judge by eye.",
+    wrong={
+        "0": "above 0",
+        "1e-6": "worse than the blurred photo",
+        "0.01": "larger number",
+        "0.3": "smaller number",
+        "sharp": "expected a number",
+    },
+)
+
+EXERCISES = [LONG_EXPOSURE, JERK, ALIAS, NOISE]
