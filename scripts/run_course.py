@@ -13,6 +13,7 @@ import argparse
 import copy
 import html
 import os
+import re
 import sys
 import threading
 import time
@@ -33,7 +34,7 @@ LIMIT_S = 60
 LIMIT_MB = 1500
 TOLERANCE = 1.5  # of the seconds, for --strict: a machine is rarely idle; memory gets none
 
-ERROR_MARK = "mss-error"  # what mssnet_edu.show writes where a slider's function failed
+ERROR_MARK = "mss-error"  # the class that mssnet_edu.show gives to what stands in a figure's place
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -110,8 +111,8 @@ def hidden_errors(notebook):
 def _marked(value):
     """Return the texts, anywhere in a widget's state, that report a failed callback."""
     if isinstance(value, str):
-        at = value.find(ERROR_MARK)
-        return [] if at < 0 else [value[at : at + 200]]
+        found = re.search(rf'class="{ERROR_MARK}".*?>(.*)', value, re.DOTALL)
+        return [re.sub(r"<.*?>|\s+", " ", found[1]).strip()] if found else []
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):

@@ -73,10 +73,21 @@ def test_nbmake_is_the_stricter_one(request):
     assert nbmake.pytest_items.NotebookRun is StricterRun
 
 
-def test_a_mark_left_by_a_slider_is_an_error():
-    state = {"a": {"model_name": "HTMLModel", "state": {"value": f"<p>{run_course.ERROR_MARK}: x"}}}
-    notebook = nbformat.v4.new_notebook(metadata={"widgets": {run_course.STATE: {"state": state}}})
-    assert run_course.hidden_errors(notebook) == [f"{run_course.ERROR_MARK}: x"]
+SLIDER = """
+import mssnet_edu as me
+def half(n=1):
+    return f"<p>{1 / n}</p>"
+box = me.show.sliders(half, n=(0, 3))
+box.handles["n"].value = 0
+box
+"""
+
+
+def test_a_failing_slider_of_the_course_fails(tmp_path, monkeypatch):
+    monkeypatch.delenv("MSSNET_EDU_TRY_SLIDERS", raising=False)  # or its cell would fail already
+    run = run_course.execute(save(tmp_path / "slider.ipynb", SLIDER))
+    assert len(run.errors) == 1
+    assert run.errors[0].startswith("in a widget: ZeroDivisionError: division by zero")
 
 
 def test_a_good_notebook_passes(good):
