@@ -36,7 +36,8 @@ def whole(value, name, low, high=math.inf):
     >>> whole(8, "factor", low=1)
     8
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != int(value):
+    whole_number = isinstance(value, numbers.Real) and math.isfinite(value) and value % 1 == 0
+    if isinstance(value, bool) or not whole_number:
         raise TypeError(f"{name} is {value!r}; expected a whole number.")
     return int(number(value, name, low, high))
 

@@ -24,12 +24,13 @@ def line_kernel(length_px, angle_deg=0.0):
     length_px: distance from end to end; 0 gives no blur. angle_deg: counter-clockwise from "to
     the right". Returns (k, k), sum 1, symmetric about its middle.
 
-    >>> line_kernel(2)[1]
-    tensor([0.2538, 0.4923, 0.2538])
+    >>> line_kernel(2)[1].round(decimals=3)
+    tensor([0.2500, 0.5000, 0.2500])
     """
     length_px = arguments.number(length_px, "length_px", low=0)
     angle_deg = arguments.number(angle_deg, "angle_deg")
-    frames = 32 * math.ceil(length_px) + 1  # dense: an end point counts as little as it should
+    frames = 32 * math.ceil(length_px) + 1
+    length_px *= 1 - 1 / frames  # from the middle of the first moment to that of the last
     return kernel_from_path(motion_path("line", length_px, angle_deg, frames))
 
 
