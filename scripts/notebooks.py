@@ -240,26 +240,24 @@ def draft(source, name, old=None):
 
 
 def keep_ids(cells, old_cells):
-    """Take over the ids of old cells: of equal ones first, then of those in the same places."""
-
-    def keys(those):
-        return [(each.cell_type, each.source) for each in those]
-
-    def mark(each):
-        return each.metadata.get("mssnet_edu")
-
-    matcher = difflib.SequenceMatcher(None, keys(old_cells), keys(cells), autojunk=False)
-    kept = {}
-    for _, a, b, c, d in matcher.get_opcodes():
-        for old, new in zip(range(a, b), range(c, d), strict=False):
-            same_kind = old_cells[old].cell_type == cells[new].cell_type
-            if same_kind and not mark(cells[new]) and not mark(old_cells[old]):
-                kept[new] = old_cells[old].get("id")
-    for index, id in kept.items():
-        cells[index]["id"] = id
+    """Take over the ids of the old cells that are most like the new ones."""
+    new = [each for each in cells if not anatomy.mark(each)]
+    old = [each for each in old_cells if not anatomy.mark(each) and each.get("id")]
+    pairs = [
+        (difflib.SequenceMatcher(None, a.source, b.source, autojunk=False).ratio(), i, j)
+        for i, a in enumerate(new)
+        for j, b in enumerate(old)
+        if a.cell_type == b.cell_type
+    ]
+    kept, used = {}, set()
+    for likeness, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
+        if likeness > 0.5 and i not in kept and j not in used:
+            kept[i] = new[i]
+            new[i]["id"] = old[j]["id"]
+            used.add(j)
     # an id that was kept may equal one made from another cell's text: the kept one wins
-    order = sorted(range(len(cells)), key=lambda i: i not in kept and not mark(cells[i]))
-    give_ids([cells[i] for i in order])
+    rest = [each for i, each in enumerate(new) if i not in kept]
+    give_ids([each for each in cells if anatomy.mark(each)] + list(kept.values()) + rest)
 
 
 # --- the table in README.md ----------------------------------------------------------------------
@@ -373,7 +371,7 @@ def main(arguments=None):
 def report(paths):
     """Print what is wrong with each notebook; return how much it is."""
     found = [text for path in paths for text in faults(path)]
-    print("\n".join(found) if found else f"{len(paths)} notebooks, nothing wrong")
+    print("\n".join(found) if found else f"checked {len(paths)}: nothing wrong")
     return len(found)
 
 

@@ -103,9 +103,9 @@ def ask(function, *inputs, name="Your function"):
             answer = function(*inputs)
     except Exception as error:
         shown = ", ".join(describe(value).removeprefix("the number ") for value in inputs)
-        what = str(error).strip().splitlines() or ["no reason given"]
+        what = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
         raise Mistake(
-            f"{name} stopped with {type(error).__name__}: {what[0]} (It was called with {shown}.)"
+            f"{name} stopped with {type(error).__name__}: {what}. (It was called with {shown}.)"
         ) from None
     if answer is None or answer is ...:
         raise NotYet

@@ -179,7 +179,7 @@ kernel = torch.tensor([[0, 0, 0.6, 0, 0.4]])
 
 
 def _seen_frequency(answer):
-    for f, step in ((1 / 3, 2), (0.1, 2), (0.4, 2), (0.45, 4), (0.3, 1), (0.25, 4), (0.37, 8)):
+    for f, step in ((0.3, 2), (1 / 3, 2), (0.1, 2), (0.4, 2), (0.45, 4), (0.3, 1), (0.25, 4)):
         found = number(ask(answer, f, step), f"seen_frequency({f:.4g}, {step})")
         turns = f * step
         right = abs(turns - round(turns))

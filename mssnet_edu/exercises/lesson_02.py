@@ -116,12 +116,12 @@ def _numbers(value, name):
         value = value.tolist()
     if not isinstance(value, list | tuple):
         raise Mistake(f"{name} is {describe(value)}; expected a list of numbers.")
-    return [number(one, f"one entry of {name}") for one in value]
+    return [number(one, f"An entry of {name.lower()}") for one in value]
 
 
 def _gains_db(answer):
     pictures, truth = _pictures([0.08, 0.06, 0.05, 0.03, 0.031, 0.025, 0.02])
-    found = _numbers(ask(answer, pictures, truth), "your list")
+    found = _numbers(ask(answer, pictures, truth), "Your list")
     scores = [metrics.psnr(one, truth) for one in pictures]
     right = [scores[i + 1] - scores[i] for i in range(len(scores) - 1)]
     if len(found) == len(scores):
