@@ -79,12 +79,9 @@ After this notebook you can
 
 {abilities}
 
-| | |
-|---|---|
-| You need | {"; ".join(about["needs"])} |
-| To read | about {about["minutes_read"]} minutes, with the exercises |
-| To run | about {about["seconds_run"]} seconds on two cores |
-| Open it in | [Binder]({binder}) · [Google Colab]({colab}) |"""
+**You need** {"; ".join(about["needs"])} · **To read** about {about["minutes_read"]} minutes, with
+the exercises · **To run** about {about["seconds_run"]} seconds on two cores · **Open it in**
+[Binder]({binder}) or [Google Colab]({colab})"""
 
 
 def lower_first(text):

@@ -126,7 +126,8 @@ class Hints:
     def _repr_html_(self) -> str:
         from mssnet_edu.show import look
 
-        return _card(look.MUTED, f"Hints: {self.id}", [*self.shown, self._last_word])
+        shown = [f"{i}. {text}" for i, text in enumerate(self.shown, 1)]
+        return _card(look.MUTED, f"Hints: {self.id}", [*shown, self._last_word])
 
 
 def check(id: str, answer=None) -> Result:

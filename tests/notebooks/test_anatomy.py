@@ -263,8 +263,8 @@ def test_the_header_says_it_all(good):
     assert text.startswith("# 00 · An example\n")
     assert "**The question: what does a good notebook look like?**" in text
     assert "- write one" in text
-    assert "| To read | about 10 minutes" in text
-    assert "| To run | about 5 seconds" in text
+    assert "**To read** about 10 minutes" in text
+    assert "**To run** about 5 seconds" in text
     for link in notebooks.launch_links(NAME):
         assert f"({link})" in text
         assert link.endswith(f"notebooks/{NAME}")
