@@ -4,6 +4,7 @@ A check takes the learner's answer apart with these functions. Each returns some
 compute with, or raises Mistake with one sentence for the learner, or NotYet for an untouched stub.
 """
 
+import copy
 import math
 import numbers
 
@@ -97,7 +98,7 @@ def ask(function, *inputs, name="Your function"):
             f"The answer is {describe(function)}; expected the function itself, "
             "without brackets behind its name: it is called here, with several inputs."
         )
-    inputs = [value.clone() if isinstance(value, torch.Tensor) else value for value in inputs]
+    inputs = copy.deepcopy(inputs)  # a learner's function may change what it is given
     try:
         with torch.no_grad():
             answer = function(*inputs)
