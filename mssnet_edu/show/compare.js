@@ -2,10 +2,11 @@
 // State lives in the model: pictures, left, right (numbers of pictures), position (0 to 100, where
 // the bar stands), look_x, look_y (0 to 1, where the loupe looks), zoom, truth (a number, or -1).
 
-const PANE = 164; // side of a loupe pane, in screen pixels
-
 function make(tag, className, parent, text) {
   const node = document.createElement(tag);
+  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it. It looks at the
+  // focused element and upwards, so each element needs the mark.
+  node.dataset.lmSuppressShortcuts = "true";
   if (className) node.className = className;
   if (text !== undefined) node.textContent = text;
   if (parent) parent.append(node);
@@ -20,35 +21,43 @@ function render({ model, el }) {
   const root = make("figure", "mss mss-compare", el);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", get("alt"));
-  root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab would take the arrow keys
 
-  // which two of several
-  const pickers = {};
-  if (pictures.length > 2) {
-    const bar = make("div", "mss-pick", root);
-    for (const side of ["left", "right"]) {
-      const label = make("label", null, bar, side === "left" ? "Left " : "Right ");
-      const select = make("select", null, label);
+  // above the stage, so that they cover nothing: the names; a list where there are more than two
+  const head = make("div", "mss-head", root);
+  const labels = {};
+  for (const side of ["left", "right"]) {
+    const label = make("div", `mss-label mss-label-${side}`, head);
+    const select = pictures.length > 2 ? make("select", null, label) : null;
+    if (select) {
+      select.setAttribute("aria-label", `Picture on the ${side}`);
       pictures.forEach((p, i) => (make("option", null, select, `${i + 1} · ${p.name}`).value = i));
       select.addEventListener("change", () => set({ [side]: +select.value }));
-      pickers[side] = select;
     }
+    const name = make("b", null, label);
+    labels[side] = { select, name, mark: make("span", null, label), note: make("div", "mss-size", label) };
   }
 
-  const row = make("div", "mss-side", root);
+  const panesShown = get("truth") >= 0 ? 3 : 2;
+  const wide = get("width");
+  const tall = (wide * pictures[0].height) / pictures[0].width;
+  // beside the stage if panes of a good size fit into its height, else below it
+  const beside = (tall - 30 * panesShown - 40) / panesShown;
+  const pane = Math.floor(Math.min(220, beside >= 130 ? beside : (wide + 16) / panesShown - 16));
+  head.style.width = `${wide}px`;
+
+  const row = make("div", beside >= 130 ? "mss-side" : "mss-side mss-below", root);
   const stage = make("div", "mss-stage", row);
-  stage.style.width = `${get("width")}px`;
+  stage.style.width = `${wide}px`;
   stage.style.aspectRatio = `${pictures[0].width} / ${pictures[0].height}`;
   const images = pictures.map((p) => {
     const image = make("img", null, stage);
     image.src = p.url;
     image.draggable = false;
     image.decoding = "sync"; // no flash when another picture is chosen
-    if (p.width * 2 <= get("width")) image.classList.add("mss-pixels");
+    if (p.width * 2 <= wide) image.classList.add("mss-pixels");
     return image;
   });
   const lens = make("div", "mss-lens", stage);
-  const names = { left: make("div", "mss-name mss-name-left", stage), right: make("div", "mss-name mss-name-right", stage) };
   const bar = make("div", "mss-bar", stage);
   const grip = make("div", "mss-grip", bar);
   grip.tabIndex = 0;
@@ -60,11 +69,11 @@ function render({ model, el }) {
   // the loupe: one pane each for left, right and, where it is known, the truth
   const loupe = make("div", "mss-loupe", row);
   const panes = ["left", "right", ...(get("truth") >= 0 ? ["truth"] : [])].map((which) => {
-    const pane = make("figure", "mss-pane", loupe);
-    const title = make("figcaption", null, pane);
-    const canvas = make("canvas", null, pane);
-    const dense = Math.min(3, Math.ceil(window.devicePixelRatio || 1));
-    canvas.width = canvas.height = PANE * dense;
+    const figure = make("figure", "mss-pane", loupe);
+    const title = make("figcaption", null, figure);
+    const canvas = make("canvas", null, figure);
+    figure.style.width = canvas.style.width = canvas.style.height = `${pane}px`;
+    canvas.width = canvas.height = pane * Math.min(3, Math.ceil(window.devicePixelRatio || 1));
     canvas.setAttribute("role", "img");
     return { which, title, canvas };
   });
@@ -78,8 +87,9 @@ function render({ model, el }) {
   more.addEventListener("click", () => set({ zoom: get("zoom") * 2 }));
 
   const keys = pictures.length > 2 ? " Keys 1 to " + pictures.length + " choose the right picture, with Shift the left." : "";
-  make("figcaption", "mss-caption", root,
+  const help = make("figcaption", "mss-caption", root,
     "Drag the bar, or use ← → Home End. Point at the picture to look closer; Shift + arrows move the loupe, + and − change it." + keys);
+  help.style.maxWidth = `${wide + (beside >= 130 ? pane + 18 : 0)}px`;
 
   // one place that changes the state: clamps, stores, tells Python when the hand rests
   let waiting = null;
@@ -106,20 +116,19 @@ function render({ model, el }) {
     grip.setAttribute("aria-valuenow", Math.round(at));
     grip.setAttribute("aria-valuetext", `${Math.round(at)} % ${pictures[left].name}, the rest ${pictures[right].name}`);
     for (const side of ["left", "right"]) {
+      const { select, name, mark, note } = labels[side];
       const picture = pictures[get(side)];
-      names[side].textContent = picture.name;
-      if (picture.note) make("span", null, names[side], picture.note);
-      names[side].style.background = picture.colour || "";
-      if (pickers[side]) pickers[side].value = get(side);
+      if (select) select.value = get(side);
+      else name.textContent = picture.name;
+      note.textContent = picture.note;
+      mark.textContent = picture.mark;
+      mark.className = picture.mark ? `mss-mark mss-mark-${picture.mark}` : "";
     }
-    // a name must not stand on the other picture
-    names.left.style.opacity = at > 12 ? 1 : 0;
-    names.right.style.opacity = at < 88 ? 1 : 0;
   }
 
   function drawLoupe() {
     const zoom = get("zoom");
-    const side = PANE / zoom; // what a pane covers, in pixels of the largest picture
+    const side = pane / zoom; // what a pane covers, in pixels of the largest picture
     const high = (most * pictures[0].height) / pictures[0].width;
     const x = Math.min(Math.max(get("look_x") * most, Math.min(side, most) / 2), most - Math.min(side, most) / 2);
     const y = Math.min(Math.max(get("look_y") * high, Math.min(side, high) / 2), high - Math.min(side, high) / 2);
@@ -142,7 +151,7 @@ function render({ model, el }) {
       title.textContent = picture.name;
       canvas.setAttribute("aria-label", `${picture.name}, magnified ${zoom} times around ${Math.round(100 * get("look_x"))} % from the left, ${Math.round(100 * get("look_y"))} % from the top`);
     }
-    shown.textContent = `${zoom} ×`;
+    shown.textContent = `Loupe ${zoom} ×`;
     less.disabled = zoom <= 1;
     more.disabled = zoom >= 32;
   }

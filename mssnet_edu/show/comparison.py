@@ -1,5 +1,6 @@
 """Two pictures of the same thing, one over the other, with a bar to drag between them."""
 
+import math
 from pathlib import Path
 
 import anywidget
@@ -51,7 +52,8 @@ class Compare(StaticToo, anywidget.AnyWidget):
         return figures.photos(
             [look.reduced(self._photos[i], 500_000)[0] for i in chosen],
             titles=[self.pictures[i]["name"] for i in chosen],
-            captions=[self.pictures[i]["note"] or None for i in chosen],
+            captions=[self.pictures[i]["note"] for i in chosen],
+            marks=[self.pictures[i]["mark"] or None for i in chosen],
             alt=self.alt,
         )
 
@@ -120,13 +122,15 @@ def compare_many(photos, truth=None, alt=None, marks=None, zoom=4, look_at=None)
                 "Their shapes differ, so one cannot lie on the other. Crop them alike first."
             )
     width = look.widths(list(found.values()), STAGE_PX, tall_px=560)[0]
+    for mark in (marks or {}).values():
+        look.mark_html(mark)  # raises for an unknown one
     widget = Compare(
         pictures=[
             {
                 **_picture(photo),
                 "name": name,
                 "note": _note(photo, name, found, truth),
-                "colour": look.MARKS.get((marks or {}).get(name), ""),
+                "mark": (marks or {}).get(name, ""),
             }
             for name, photo in found.items()
         ],
@@ -156,4 +160,5 @@ def _note(photo, name, photos, truth):
         return size
     from mssnet_edu import metrics
 
-    return f"{size}, {metrics.psnr(photo, photos[truth]):.1f} dB"
+    psnr = metrics.psnr(photo, photos[truth])
+    return f"{size}, the same pixels" if math.isinf(psnr) else f"{size}, {psnr:.1f} dB"

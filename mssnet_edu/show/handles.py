@@ -43,6 +43,10 @@ def sliders(function, alt=None, continuous_update=False, **ranges):
         name: _handle(name, spec, starts.get(name), continuous_update)
         for name, spec in ranges.items()
     }
+    # as wide as the longest name needs, so that the handles stand in a column
+    longest = max((len(h.description) for h in handles.values()), default=0)
+    for handle in handles.values():
+        handle.style.description_width = f"{8 * longest + 12}px"
 
     class Handles(ipywidgets.VBox):
         """Handles above, figure below; `handles` by name, `view` shows the figure."""
@@ -81,7 +85,6 @@ def _handle(name, spec, start, continuous_update):
 
     words, unit = _words(name)
     common = {"description": f"{words} ({unit})" if unit else words}
-    common["style"] = {"description_width": "170px"}
     common["layout"] = {"width": "min(560px, 100%)"}
     if isinstance(spec, ipywidgets.Widget):
         return spec
@@ -127,12 +130,12 @@ def _html(result):
         return result.html
     if isinstance(result, str):
         return result
-    if hasattr(result, "_repr_html_"):
-        return result._repr_html_()
-    if hasattr(result, "savefig"):
+    if hasattr(result, "savefig"):  # first: matplotlib's figures have an empty _repr_html_
         raise TypeError(
             "the function returned a matplotlib figure; return me.show.plot(fig, alt=…)"
         )
+    if hasattr(result, "_repr_html_"):
+        return result._repr_html_()
     raise TypeError(
         f"the function returned a {type(result).__name__}; return a figure of me.show, or text"
     )

@@ -45,7 +45,7 @@ DARKER = "#762a83"
 BRIGHTER = "#1b7837"
 SERIES = (INK, RECORDED, INVENTED, "#5b7f2b", "#8a4fa3", "#8c6d1f")
 
-MARKS = {"recorded": RECORDED, "invented": INVENTED}
+MARKS = ("recorded", "invented")
 PAGE_PX = 940  # what fits beside JupyterLab's file list on a laptop
 GAP_PX = 16
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
@@ -111,7 +111,7 @@ def mark_html(mark: str | None) -> str:
         return ""
     if mark not in MARKS:
         raise ValueError(f"mark is {mark!r}; expected 'recorded', 'invented' or None")
-    return f'<span class="mss-mark" style="background:{MARKS[mark]}">{mark}</span>'
+    return f'<span class="mss-mark mss-mark-{mark}">{mark}</span>'
 
 
 def one_photo(photo: torch.Tensor, name: str = "photo") -> torch.Tensor:

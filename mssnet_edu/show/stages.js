@@ -3,9 +3,13 @@
 
 const CLOSE = 4; // how far a click goes into the picture
 const BEAT_MS = 1100;
+const BARS_PX = 44;
 
 function make(tag, className, parent, text) {
   const node = document.createElement(tag);
+  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it. It looks at the
+  // focused element and upwards, so each element needs the mark.
+  node.dataset.lmSuppressShortcuts = "true";
   if (className) node.className = className;
   if (text !== undefined) node.textContent = text;
   if (parent) parent.append(node);
@@ -29,13 +33,14 @@ function render({ model, el }) {
   const root = make("figure", "mss mss-player", el);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", get("alt"));
-  root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab would take the arrow keys
 
   // the map: one column a U-Net, boxed by scale; the bar above each says what it gained
+  make("div", "mss-title", root, get("bars"));
   const map = make("div", "mss-map", root);
-  const gains = steps.map((s) => s.gain);
-  const [top, bottom] = [Math.max(0.01, ...gains), Math.max(0.01, ...gains.map((g) => -g))];
-  const anyBelow = Math.min(...gains) < 0;
+  // one scale for all bars, upwards from the line and downwards
+  const most = Math.max(0, ...steps.map((s) => s.gain));
+  const least = Math.max(0, ...steps.map((s) => -s.gain));
+  const perUnit = BARS_PX / Math.max(0.01, most + least);
   const columns = [];
   let scale = null;
   let box = null;
@@ -45,18 +50,19 @@ function render({ model, el }) {
       const frame = make("div", "mss-scale", map);
       box = make("div", "mss-columns", frame);
       const name = make("div", "mss-scale-name", frame);
-      make("b", null, name, s.scale || "in");
-      name.append(s.scale ? ` works at ${s.works_at}` : "put");
+      make("b", null, name, s.scale || "input");
+      if (s.scale) name.append(` works at ${s.works_at}`);
       scale = s.scale;
     }
     const column = make("div", "mss-column", box);
-    const sign = get("unit") === "dB gained" && s.gain >= 0 ? "+" : s.gain < 0 ? "−" : "";
+    const sign = s.gain < 0 ? "−" : get("signed") ? "+" : "";
     make("div", "mss-value", column, i ? sign + Math.abs(s.gain).toFixed(2) : "\u00a0");
-    const plus = make("div", "mss-plus", column);
-    const minus = make("div", "mss-minus", column);
-    if (!anyBelow) minus.style.height = "1px";
-    if (i && s.gain > 0) make("div", "mss-bar-up", plus).style.height = `${(100 * s.gain) / top}%`;
-    if (s.gain < 0) make("div", "mss-bar-down", minus).style.height = `${(100 * -s.gain) / bottom}%`;
+    const above = make("div", "mss-above", column);
+    const below = make("div", "mss-beneath", column);
+    above.style.height = `${most * perUnit}px`;
+    below.style.height = `${least * perUnit + 1}px`;
+    make("div", "mss-bar-up", above).style.height = `${Math.max(0, s.gain) * perUnit}px`;
+    make("div", "mss-bar-down", below).style.height = `${Math.max(0, -s.gain) * perUnit}px`;
     button(column, i ? s.name.split("-")[1] : "photo", i ? `${s.name}: ${s.note}` : "the blurred photo", () => go(i));
     columns.push(column);
   });
@@ -78,7 +84,7 @@ function render({ model, el }) {
   change.title.textContent = "What was changed";
   const legend = make("div", "mss-legend", change.panel, "darker");
   make("i", null, legend).setAttribute("aria-hidden", "true");
-  legend.append(`brighter than the blurred photo; full colour: ${Math.round(get("span"))} of 255`);
+  legend.append(`brighter than the blurred photo; full colour: ${Math.round(get("span"))} grey levels`);
 
   const said = make("p", "mss-said", root);
   said.setAttribute("aria-live", "polite");

@@ -29,7 +29,8 @@ class StagePlayer(StaticToo, anywidget.AnyWidget):
     step = traitlets.Int(0).tag(sync=True)
     width = traitlets.Int(PANEL_PX).tag(sync=True)
     shape = traitlets.List(traitlets.Int()).tag(sync=True)  # width, height of the photo
-    unit = traitlets.Unicode().tag(sync=True)  # of the bars: "dB gained" or "grey levels changed"
+    bars = traitlets.Unicode().tag(sync=True)  # what the bars say
+    signed = traitlets.Bool().tag(sync=True)  # do they go both ways?
     span = traitlets.Float().tag(sync=True)  # of the change map: full colour, in grey levels
     alt = traitlets.Unicode().tag(sync=True)
 
@@ -97,7 +98,12 @@ def stage_player(model, photo, truth=None, alt=None):
         step=len(steps) - 1,
         width=look.widths([photo], PANEL_PX, tall_px=460)[0],
         shape=list(look.size_of(photo)),
-        unit="dB gained" if truth is not None else "grey levels changed",
+        bars=(
+            "PSNR gained over the blurred photo, in dB"
+            if truth is not None
+            else "How much each stage changed, in grey levels of 255"
+        ),
+        signed=truth is not None,
         span=255 * span,
         alt=alt or "MSSNet's six stages: the picture after each, and what was changed.",
     )
@@ -138,8 +144,8 @@ def _gains(pictures, truth):
             own = metrics.psnr(picture, _fit(truth, picture))
             start = metrics.psnr(_fit(blurred, picture), _fit(truth, picture))
             gains.append(own - start)
-            gained = f", {own - start:+.2f} dB".replace("-", "−") if i else ""
-            notes.append(f"PSNR {own:.2f} dB{half}{gained}")
+            gained = f", {own - start:+.2f} dB against the blurred photo" if i else ""
+            notes.append(f"PSNR {own:.2f} dB{half}{gained}".replace("-", "−"))
         elif i == 0:
             gains.append(0.0)
             notes.append("as it came from the camera")

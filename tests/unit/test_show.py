@@ -1,0 +1,385 @@
+"""Figures say in words what they show, keep pixels as they are, and never hide an error."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import mssnet_edu as me
+from mssnet_edu.mssnet import MSSNet, MSSNetConfig
+from mssnet_edu.show import handles, look, stages
+
+NAMES = [
+    "axes", "compare", "compare_many", "detail", "kernel", "photos", "plot", "sliders", "spectrum",
+    "stage_player", "table", "workflow",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cat():
+    return me.images.crop(me.samples.load("cat"), (96, 40, 64, 48))
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return MSSNet(MSSNetConfig(4, 4, 4)).eval().requires_grad_(False)
+
+
+class Reader(HTMLParser):
+    """What a browser and a screen reader find: pictures, addresses, tags that were never closed."""
+
+    VOID = ("img", "br", "path")
+
+    def __init__(self, html):
+        super().__init__()
+        self.images, self.addresses, self.open = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, pairs):
+        found = dict(pairs)
+        if tag == "img":
+            self.images.append(found)
+        self.addresses += [v for k, v in pairs if k in ("src", "href") and v]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def read(figure):
+    """Parse a figure, after the checks that hold for all: whole, described, from no other place."""
+    reader = Reader(figure.html)
+    assert reader.open == []
+    assert all(image["alt"].strip() for image in reader.images)
+    assert all(address.startswith("data:image/png;base64,") for address in reader.addresses)
+    assert f'aria-label="{look.escape(figure.alt)}"' in figure.html
+    assert "url(" not in figure.html
+    assert figure._repr_html_() == figure.html
+    assert repr(figure) == f"Figure: {figure.alt}"
+    return reader
+
+
+def pixels(url):
+    return np.array(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+
+
+# --- still figures -------------------------------------------------------------------------------
+
+
+def test_every_name_is_there():
+    assert [n for n in me.show.__all__ if n != "Figure"] == NAMES
+    assert all(callable(getattr(me.show, name)) for name in NAMES)
+    with pytest.raises(AttributeError, match="paint"):
+        _ = me.show.paint
+
+
+def test_photos_are_not_resampled(cat):
+    figure = me.show.photos([cat], alt='A "cat" & more.')
+    (image,) = read(figure).images
+    assert image["alt"] == 'A "cat" & more.'
+    assert np.array_equal(pixels(image["src"]), np.array(me.images.to_pillow(cat)))
+    assert int(image["width"]) % 64 == 0
+    assert image["class"] == "mss-pixels"
+    assert "64 × 48 px, each shown 7 × 7" in figure.html
+
+
+def test_a_small_photo_and_its_enlargement_are_shown_at_one_size(cat):
+    small = me.degrade.downscale(cat, 8)
+    figure = me.show.photos([small, cat], titles=["small", "large"], marks=["recorded", None])
+    first, second = read(figure).images
+    assert first["width"] == second["width"]
+    assert int(first["width"]) % 64 == 0
+    assert first["alt"].startswith("small")
+    assert figure.html.count('class="mss-mark mss-mark-recorded"') == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((48, 48), 480), ((512, 512), 512), ((322, 452), 322), ((3000, 2000), 900), ((1, 1), 480)],
+)
+def test_width_on_the_screen(size, shown):
+    photo = torch.zeros(3, size[1], size[0])
+    assert look.widths([photo], 940) == [shown]
+
+
+def test_a_huge_photo_is_averaged_and_says_so():
+    photo = torch.zeros(3, 1501, 2000)
+    photo[:, ::2] = 1
+    figure = me.show.photos(photo)
+    (image,) = read(figure).images
+    assert pixels(image["src"]).shape == (751, 1000, 3)
+    assert "2000 × 1501 px, shown smaller" in figure.html
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda p: me.show.photos([]), "at least one"),
+        (lambda p: me.show.photos([p, p], titles=["one"]), "1 entries for 2"),
+        (lambda p: me.show.photos([p, p[:2]]), r"photos\[1\] has shape"),
+        (lambda p: me.show.photos([p, torch.stack([p, p])]), "batch of 2"),
+        (lambda p: me.show.photos(p, marks=["imagined"]), "'recorded', 'invented'"),
+        (lambda p: me.show.photos(p, columns=0), "columns is 0"),
+        (lambda p: me.show.detail([p], (60, 0, 10, 10)), "inside"),
+        (lambda p: me.show.kernel(p), "kernel 1"),
+        (lambda p: me.show.table([[1, 2]], ["one"]), "row 1 has 2 cells"),
+        (lambda p: me.show.compare(p, p, labels=("a", "a")), "different names"),
+        (lambda p: me.show.compare(p, p.transpose(1, 2)), "different shapes|shapes differ"),
+        (lambda p: me.show.compare_many({"a": p}), "two to nine"),
+        (lambda p: me.show.compare_many({"a": p, "b": p}, truth="c"), "'a', 'b'"),
+        (lambda p: me.show.compare(p, p, marks={"before": "dreamt"}), "'recorded', 'invented'"),
+        (lambda p: me.show.sliders(lambda x: "", x=(3, 1)), "the range of x"),
+    ],
+)
+def test_mistakes_are_named(cat, call, words):
+    with pytest.raises(ValueError, match=words):
+        call(cat)
+
+
+def test_a_batch_is_shown_photo_by_photo(cat):
+    assert len(read(me.show.photos(torch.stack([cat, cat, cat]))).images) == 3
+
+
+def test_detail_cuts_the_same_place(cat):
+    small = cat[:, ::4, ::4]
+    figure = me.show.detail([small, cat], (16, 8, 16, 16), zoom=4, overview=False)
+    first, second = (pixels(image["src"]) for image in read(figure).images)
+    assert first.shape == second.shape == (64, 64, 3)
+    # the corner of each small pixel is the pixel of the large photo that was kept
+    assert np.array_equal(first[::16, ::16], second[::16, ::16])
+    assert "each pixel shown 16 × 16" in figure.html
+    assert "each pixel shown 4 × 4" in figure.html
+
+
+def test_detail_shows_where():
+    figure = me.show.detail([torch.zeros(3, 100, 200)], (50, 25, 20, 10))
+    assert "left:25.00%;top:25.00%;width:10.00%;height:10.00%" in figure.html
+    assert len(read(figure).images) == 2
+
+
+def test_kernel_has_black_around():
+    figure = me.show.kernel([torch.ones(3, 3) / 9, torch.eye(5) / 5], titles=["box", "line"])
+    box, _ = (pixels(image["src"]) for image in read(figure).images)
+    assert box.shape == (7, 7, 3)
+    assert (box[2:5, 2:5] == 255).all()
+    assert box.sum() == 9 * 3 * 255
+    assert "3 × 3 px, the numbers sum to 1.000" in figure.html
+
+
+def test_spectrum_is_bright_where_the_stripes_are():
+    stripes = (0.5 + 0.5 * torch.cos(torch.arange(64) * 2 * torch.pi / 4)).expand(3, 64, 64)
+    from mssnet_edu.show.figures import _strength_db
+
+    strength = _strength_db(me.images.luma(stripes)[0])
+    row, column = divmod(int(strength.argmax()), 64)
+    assert (row, abs(column - 32)) == (32, 16)  # a quarter cycle per pixel, across
+    (image,) = read(me.show.spectrum([stripes, stripes], titles=["a", "b"], keep=4)).images
+    assert pixels(image["src"]).std() > 20
+
+
+def test_plot_is_opaque_and_in_the_look():
+    fig, ax = me.show.axes()
+    ax.plot([1, 3, 2], label="PSNR")
+    ax.set(title="gain")
+    ax.legend()
+    (image,) = read(me.show.plot(fig, alt="A line.", caption="It rises.")).images
+    raw = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
+    assert np.array(raw.convert("RGBA"))[..., 3].min() == 255
+    assert raw.convert("RGB").getpixel((0, 0)) == (246, 247, 248)
+    assert raw.width == pytest.approx(2 * int(image["width"]), abs=1)
+    assert ax.get_title("left") == "gain"
+    with pytest.raises(TypeError, match="matplotlib"):
+        me.show.plot(ax, alt="An axis.")
+
+
+def test_plot_leaves_matplotlib_alone():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    me.show.plot(me.show.axes()[0], alt="Nothing yet.")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_table_speaks():
+    rows = [["bicubic", 24.318, 0], ["network <8x>", float("inf"), 7_300_000], ["none", None, 1]]
+    figure = me.show.table(rows, ["method", "PSNR (dB)", "parameters"], caption="All")
+    read(figure)
+    assert figure.html.count('scope="col"') == 3
+    assert figure.html.count('scope="row"') == 3
+    for text in ("24.32", "∞", "–", "7,300,000", "network &lt;8x&gt;"):
+        assert text in figure.html
+
+
+def test_workflow_shows_shapes_that_flowed(network):
+    photo = torch.rand(3, 40, 50)
+    figure = me.show.workflow(network, photo)
+    assert len(read(figure).images) == 5  # in, S1, S2, S3, out
+    for shape in ("3 × 40 × 50", "1 × 3 × 40 × 50", "25 × 20"):
+        assert shape in figure.html
+    assert figure.alt.startswith("Workflow: a photo of 50 × 40 px goes into MSSNet")
+
+
+def test_workflow_passes_options_on():
+    from mssnet_edu.models.mssnet_upscaler import MSSNetUpscaler
+
+    upscaler = MSSNetUpscaler(MSSNetConfig(4, 4, 4)).eval()
+    figure = me.show.workflow(upscaler, torch.rand(3, 16, 16), factor=4)
+    assert "enlarge smoothly" in figure.html
+    assert figure.alt.endswith("a photo of 64 × 64 px comes out.")
+
+
+# --- widgets -------------------------------------------------------------------------------------
+
+
+def still_of(widget):
+    """The picture of itself that a widget carries for pages where nothing runs."""
+    data, _ = widget._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    return data["text/html"]
+
+
+def test_nothing_comes_from_elsewhere():
+    from mssnet_edu.show import comparison
+
+    for widget in (comparison.Compare, stages.StagePlayer):
+        for text in (str(widget._esm), widget._css):
+            assert not re.search(r"https?:|//cdn|\bimport\b|@import|url\(|fetch\(", text)
+            assert handles.ERROR_MARK not in text  # or every widget would count as failed
+
+
+def test_compare_carries_pictures_and_numbers(cat):
+    small = me.degrade.downscale(cat, 4)
+    smooth = me.degrade.enlarge(small, 4)
+    widget = me.show.compare(small, smooth, labels=("small", "smooth"), truth=cat, alt="A cat.")
+    assert [p["name"] for p in widget.pictures] == ["small", "smooth", "original"]
+    assert (widget.left, widget.right, widget.truth) == (0, 1, 2)
+    assert [p["width"] for p in widget.pictures] == [16, 64, 64]
+    assert widget.pictures[1]["note"] == f"64 × 48 px, {me.metrics.psnr(smooth, cat):.1f} dB"
+    assert np.array_equal(pixels(widget.pictures[2]["url"]), np.array(me.images.to_pillow(cat)))
+    assert widget.width % 64 == 0
+    images = Reader(still_of(widget)).images
+    assert [image["alt"].split(".")[0] for image in images] == ["small", "smooth", "original"]
+
+
+def test_compare_many_names_what_was_invented(cat):
+    widget = me.show.compare_many({"a": cat, "b": cat, "c": cat}, marks={"b": "invented"})
+    assert [p["mark"] for p in widget.pictures] == ["", "invented", ""]
+    assert "a, b, c" in widget.alt
+    assert "mss-mark-invented" in still_of(widget)
+
+
+def test_player_measures_each_stage(cat, network):
+    blurred = me.degrade.blur(cat, me.degrade.line_kernel(5, 0))
+    player = me.show.stage_player(network, blurred, truth=cat)
+    results = list(network.stages(blurred))
+    assert [s["name"] for s in player.steps[1:]] == [r.name for r in results]
+    start = me.metrics.psnr(blurred, cat)
+    for step, result in zip(player.steps[2:], results[1:], strict=True):
+        assert step["gain"] == pytest.approx(
+            me.metrics.psnr(result.photo.clamp(0, 1), cat) - start, abs=1e-3
+        )
+    assert "at half size" in player.steps[1]["note"]
+    assert pixels(player.steps[1]["photo"]).shape == (24, 32, 3)
+    assert np.array_equal(pixels(player.steps[0]["photo"]), np.array(me.images.to_pillow(blurred)))
+    assert len(Reader(still_of(player)).images) == 7
+
+
+def test_player_without_the_truth(cat, network):
+    player = me.show.stage_player(network, cat)
+    assert "PSNR" not in str([s["note"] for s in player.steps])
+    results = list(network.stages(cat))
+    before, after = results[2].photo.clamp(0, 1), results[3].photo.clamp(0, 1)
+    wanted = 255 * float((after - before).abs().mean())
+    assert player.steps[4]["gain"] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_player_refuses(cat, network):
+    with pytest.raises(ValueError, match="expected one size"):
+        me.show.stage_player(network, cat, truth=cat[:, :40])
+    with pytest.raises(TypeError, match="no stages"):
+        me.show.stage_player(torch.nn.Identity(), cat)
+
+
+def test_change_map_is_grey_at_zero_and_two_sided():
+    change = torch.tensor([[[-1.0, 0.0, 1.0]]])
+    darker, grey, brighter = (255 * stages.signed(change, 0.5)).round().int().squeeze(1).T.tolist()
+    assert len(set(grey)) == 1
+    assert "#{:02x}{:02x}{:02x}".format(*darker) == look.DARKER
+    assert "#{:02x}{:02x}{:02x}".format(*brighter) == look.BRIGHTER
+
+
+# --- sliders -------------------------------------------------------------------------------------
+
+
+def test_sliders_call_again_after_a_move():
+    def show(length_px=5, kind="line", loud=False):
+        return f"<b>{length_px} {kind} {loud}</b>"
+
+    box = me.show.sliders(show, length_px=(1, 9, 2), kind=["line", ("a shake", "shake")], loud=True)
+    assert box.view.value == "<b>5 line False</b>"
+    assert box.handles["length_px"].description == "length (px)"
+    assert box.handles["length_px"].continuous_update is False
+    box.handles["length_px"].value = 9
+    box.handles["kind"].value = "shake"
+    assert box.view.value == "<b>9 shake False</b>"
+    still = still_of(box)
+    assert "<b>9 shake False</b>" in still
+    assert "length 9, kind a shake" in still
+
+
+def test_slider_kinds():
+    box = me.show.sliders(lambda a, b, c=0.25: "", a=(0, 3), b=(0.0, 1.0), c=(0, 1, 0.25))
+    assert [type(h).__name__ for h in box.handles.values()] == [
+        "IntSlider", "FloatSlider", "FloatSlider",
+    ]  # fmt: skip
+    assert [h.value for h in box.handles.values()] == [0, 0.0, 0.25]
+
+
+def fails_at_nine(length):
+    if length == 9:
+        raise ValueError("too <long>")
+    return "fine"
+
+
+def test_a_failing_function_is_seen_by_people_and_tests():
+    box = me.show.sliders(fails_at_nine, length=(1, 9))
+    box.handles["length"].value = 9
+    assert handles.ERROR_MARK in box.view.value
+    assert "ValueError: too &lt;long&gt;" in box.view.value
+    assert 'role="alert"' in box.view.value
+    box.handles["length"].value = 3
+    assert box.view.value == "fine"
+
+
+def test_what_fails_at_the_start_fails_the_cell():
+    with pytest.raises(ValueError, match="too <long>"):
+        me.show.sliders(fails_at_nine, length=(9, 12))
+
+
+def test_a_test_run_tries_the_ends(monkeypatch):
+    monkeypatch.setenv(handles.TRY_ALL, "1")
+    with pytest.raises(ValueError, match="too <long>"):
+        me.show.sliders(fails_at_nine, length=(1, 9))
+    assert me.show.sliders(fails_at_nine, length=(1, 8)).view.value == "fine"
+
+
+def test_the_mark_is_the_one_that_the_course_run_looks_for():
+    import run_course
+
+    assert handles.ERROR_MARK == run_course.ERROR_MARK
+    assert run_course.ERROR_MARK not in me.show.photos(torch.zeros(3, 8, 8)).html
+
+
+def test_a_function_must_return_a_figure():
+    with pytest.raises(TypeError, match=r"me\.show\.plot"):
+        me.show.sliders(lambda x: me.show.axes()[0], x=(1, 2))
+    with pytest.raises(TypeError, match="Tensor"):
+        me.show.sliders(lambda x: torch.zeros(3), x=(1, 2))
