@@ -8,8 +8,10 @@ are blended over a narrow ramp, because a halo that holds most of the context st
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import math
+import sys
 import weakref
 from dataclasses import dataclass
 
@@ -27,7 +29,7 @@ FACTORS = (2, 3, 4, 6, 8, 16)
 
 _PLAIN = ("bicubic", "nearest")  # enlarging without a network
 _RAMP_PX = 16  # how wide two tiles are blended, in pixels of the answer (at least 4 of the photo)
-_SPARE = 1.15  # measured over counted memory: scratch space of convolutions, gaps in the heap
+_SPARE = 1.3  # measured over counted memory: scratch space of convolutions, gaps in the heap
 _MB = 1_000_000
 
 
@@ -414,7 +416,18 @@ def _apply(batch, rules, factor, shrink, options, label=None):
             if shrink > 1:
                 result = F.avg_pool2d(result, shrink)
             _blend(answer[n : n + 1], result.to(answer.device), row, column, scale)
+    _give_back()
     return answer.clamp_(0, 1).to(batch.device)  # blending may round to 1 + 1e-7
+
+
+def _give_back():
+    """Return freed memory to the machine, where the C library keeps it for itself (Linux).
+
+    Measured: 170 MB after one 384 x 384 px photo, on notebooks that have 1.5 GB in all.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _watched(jobs, progress, label):
