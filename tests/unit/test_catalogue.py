@@ -64,17 +64,18 @@ def test_every_network_keeps_the_rules_it_declares(name):
     assert not network.training
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in network.parameters())
     assert sum(p.numel() for p in network.parameters()) == info.parameters
-    for height, width in sides(info):
-        photo = torch.rand(2, 3, height, width)
+    for batch, (height, width) in zip((2, 1), sides(info), strict=True):
+        photo = torch.rand(batch, 3, height, width)
         with torch.inference_mode():
             if info.task == "perceptual":
-                shape, wanted = network(photo, photo).shape, (2,)
+                shape, wanted = network(photo, photo).shape, (batch,)
             elif info.task == "classify":
-                shape, wanted = network(photo).shape, (2, 1000)
+                shape, wanted = network(photo).shape, (batch, 1000)
             elif info.task == "features":
-                shape, wanted = network(photo).shape[:1], (2,)
+                shape, wanted = network(photo).shape[:1], (batch,)
             else:
-                answer, wanted = network(photo), (2, 3, info.factor * height, info.factor * width)
+                answer = network(photo)
+                wanted = (batch, 3, info.factor * height, info.factor * width)
                 shape = answer.shape
                 assert torch.isfinite(answer).all()
         assert tuple(shape) == wanted, (height, width)
