@@ -87,7 +87,7 @@ def _parser(argv):
         # A module is imported for its own command, and where all commands are to be listed.
         if callable(module):
             module(commands)
-        elif asked == name or asked not in COMMANDS:
+        elif asked == name or (asked not in COMMANDS and "--version" not in argv):
             _add_from(module, commands)
     return parser
 
