@@ -16,13 +16,13 @@ class StricterRun(NotebookRun):
 
     def execute(self):
         """Run the notebook as nbmake does; then look into its widgets, and at its memory."""
-        with run_course.PeakMemory() as peak:
+        with run_course.Watch() as watch:
             result = super().execute()
         if result.error is not None:
             return result
         faults = [f"in a widget: {text}" for text in run_course.hidden_errors(result.nb)]
-        if peak.mb > run_course.LIMIT_MB:
-            faults.append(f"peak memory {peak.mb:.0f} MB; {run_course.LIMIT_MB} MB are allowed")
+        if watch.mb > run_course.LIMIT_MB:
+            faults.append(f"peak memory {watch.mb:.0f} MB; {run_course.LIMIT_MB} MB are allowed")
         error = NotebookError(faults[0], "\n".join(faults), -1) if faults else None
         return NotebookResult(nb=result.nb, error=error)
 

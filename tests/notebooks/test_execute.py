@@ -8,6 +8,7 @@ import re
 import nbformat
 import pytest
 import run_course
+from PIL import Image
 from stricter_nbmake import StricterRun
 
 HIDDEN = """
@@ -34,8 +35,23 @@ widgets.VBox([dial, widgets.Label("1 < 2"), out])
 """
 
 
+TEXT = """# A title
+
+[next](01_next.ipynb#part), [theirs](https://example.org/a.ipynb), ![a dot](a%20dot.png)
+
+<details>
+<summary>Solution</summary>
+
+```python
+hidden = 1
+```
+
+</details>
+"""
+
+
 def save(path, *sources):
-    cells = [nbformat.v4.new_markdown_cell("# A title\n\nand a formula $y = A x$")]
+    cells = [nbformat.v4.new_markdown_cell(TEXT)]
     cells += [nbformat.v4.new_code_cell(source) for source in sources]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
@@ -44,6 +60,12 @@ def save(path, *sources):
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     return run_course.execute(save(tmp_path_factory.mktemp("good") / "good.ipynb", GOOD))
+
+
+@pytest.fixture(scope="module")
+def page(good):
+    Image.new("RGB", (2, 2)).save(good.path.parent / "a dot.png")
+    return run_course.page(good.notebook, good.path.parent)
 
 
 @pytest.mark.parametrize(
@@ -94,17 +116,28 @@ def test_a_good_notebook_passes(good):
     assert good.errors == []
     assert good.peak_mb > 20
     assert good.seconds > 0.2
+    assert good.cpu_s > 0.2
 
 
-def test_the_page_shows_widgets_as_they_stood(good):
-    text = run_course.page(good.notebook, "good")
-    assert "◦ method nearest" in text
-    assert "<p>1 &lt; 2</p>" in text
-    assert "<b>a still of the slider</b>" in text
+def test_the_page_shows_widgets_as_they_stood(page):
+    assert "◦ method nearest" in page
+    assert "<p>1 &lt; 2</p>" in page
+    assert "<b>a still of the slider</b>" in page
 
 
-def test_the_page_loads_nothing_from_elsewhere(good):
-    text = run_course.page(good.notebook, "good")
-    loads = re.findall(r"""(?:src|<link[^>]*href)\s*=\s*["']?(?:https?:)?//[^"'> ]+""", text)
-    loads += re.findall(r"""(?:@import|import\(|url\()\s*["']?(?:https?:)?//[^"') ]+""", text)
+def test_the_page_keeps_solutions_folded(page):
+    details = re.search(r"<details>(.*?)</details>", page, re.DOTALL)[1]
+    assert "hidden" in details
+
+
+def test_the_page_links_to_pages_and_holds_its_pictures(page):
+    assert 'href="01_next.html#part"' in page
+    assert 'href="https://example.org/a.ipynb"' in page
+    assert 'src="data:image/png;base64,' in page
+    assert "a%20dot.png" not in page
+
+
+def test_the_page_loads_nothing_from_elsewhere(page):
+    loads = re.findall(r"""(?:src|<link[^>]*href)\s*=\s*["']?(?:https?:)?//[^"'> ]+""", page)
+    loads += re.findall(r"""(?:@import|import\(|url\()\s*["']?(?:https?:)?//[^"') ]+""", page)
     assert loads == []
