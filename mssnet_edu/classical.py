@@ -189,24 +189,28 @@ def estimate_line_kernel(photo, max_length_px=60.0):
     max_length_px = arguments.number(max_length_px, "max_length_px", low=6)
     max_length_px = min(max_length_px, longest)
     power, fy, fx = _mean_log_power(images.luma(images.to_linear(batch))[0, 0])
-    measured = _without_rings(power, fy, fx)
 
-    def scores(lengths, angles):
+    def scores(lengths, angles, every=1):
+        x, y, seen = fx[::every], fy[::every], power[::every]
+        rings = _rings(y, x)
+        seen = seen - rings @ (rings.T @ seen)
+        seen = seen / seen.norm()
         radians = torch.deg2rad(angles)[:, None]
-        along = fx * radians.cos() - fy * radians.sin()  # (angles, waves), in cycles per pixel
+        along = x * radians.cos() - y * radians.sin()  # (angles, waves), in cycles per pixel
         rows = []
         for length in lengths:
             # noise and JPEG fill the stripes: never quite black, but dark enough that half L loses
             stripes = torch.log(torch.sinc(length * along) ** 2 + 0.005)
-            rows.append(_without_rings(stripes, fy, fx) @ measured)
-        return torch.stack(rows)  # (lengths, angles)
+            rest = stripes.square().sum(1) - (stripes @ rings).square().sum(1)
+            rows.append(stripes @ seen / rest.clamp(min=1e-6).sqrt())
+        return torch.stack(rows)  # (lengths, angles): correlations
 
     lengths = [4.0]
     while lengths[-1] * 1.02 < max_length_px:
         lengths.append(min(lengths[-1] * 1.08, lengths[-1] + 1))  # finer than half a stripe
     lengths = torch.tensor(lengths)
     angles = torch.arange(0, 180, 3.0)
-    best = scores(lengths, angles).argmax().item()
+    best = scores(lengths, angles, every=3).argmax().item()  # a third of the waves will do
     length, angle = lengths[best // len(angles)], angles[best % len(angles)]
 
     lengths = length * torch.linspace(0.92, 1.08, 17)
@@ -248,13 +252,15 @@ def _starts(length, side):
     return sorted({round(start) for start in torch.linspace(0, length - side, count).tolist()})
 
 
-def _without_rings(values, fy, fx):
-    """Take off the mean over waves of one frequency: what remains depends on direction only."""
+def _rings(fy, fx):
+    """An orthonormal basis of patterns that depend on the frequency alone, (waves, rings).
+
+    What a photo and noise do to the spectrum is much the same in all directions; taken off, what
+    remains is due to motion.
+    """
     ring = ((fy**2 + fx**2).sqrt() * 128).long()
-    count = torch.bincount(ring).clamp(min=1)
-    mean = values.new_zeros(*values.shape[:-1], len(count)).index_add(-1, ring, values) / count
-    rest = values - mean[..., ring]
-    return rest / rest.norm(dim=-1, keepdim=True)
+    member = F.one_hot(ring - ring.min()).float()
+    return member / member.sum(0).clamp(min=1).sqrt()
 
 
 def _fits(kernel, batch, name):
