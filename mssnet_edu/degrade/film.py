@@ -91,8 +91,8 @@ def old_photo(
     *,
     tone="grey",
     blur_px=1.2,
-    fade=0.4,
-    grain=0.06,
+    fade=0.5,
+    grain=0.04,
     scratches=6,
     factor=2,
     quality=60,
@@ -155,7 +155,7 @@ def _faded(batch, fade, rng):
     uneven = F.interpolate(uneven, size=batch.shape[-2:], mode="bicubic", align_corners=True).clamp(
         0, 1
     )
-    black = fade * (0.25 + 0.20 * uneven)
+    black = fade * (0.35 + 0.25 * uneven)
     white = 1 - fade * (0.05 + 0.10 * uneven)
     return (black + (white - black) * batch).clamp(0, 1)
 

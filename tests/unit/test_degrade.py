@@ -384,6 +384,15 @@ def test_old_photo_with_nothing_done_is_the_photo():
     assert metrics.psnr(old.photo, photo) > 34  # colour at half size is all that is missing
 
 
+def test_grain_has_its_strength_at_mid_grey_and_none_at_white():
+    half = torch.cat([torch.full((3, 96, 96), 0.5), torch.ones(3, 96, 96)], 2)
+    old = degrade.old_photo(half, blur_px=0, fade=0, grain=0.05, scratches=0)
+    grain = old.steps["grain"] - old.steps["fade"]
+    assert grain[..., :96].std().item() == pytest.approx(0.05, rel=0.05)
+    assert grain[..., 96:].abs().max() < 0.01
+    assert torch.equal(grain[0], grain[2])  # silver has no colour
+
+
 def test_old_photo_takes_batches_and_odd_sizes():
     old = degrade.old_photo(rand(2, 3, 51, 67), seed=1, tone="sepia", factor=3)
     assert old.photo.shape == (2, 3, 17, 22)
