@@ -120,7 +120,7 @@ function render({ model, el }) {
       const picture = pictures[get(side)];
       if (select) select.value = get(side);
       else name.textContent = picture.name;
-      note.textContent = picture.note;
+      note.textContent = [`${picture.width} × ${picture.height} px`, picture.psnr].filter(Boolean).join(", ");
       mark.textContent = picture.mark;
       mark.className = picture.mark ? `mss-mark mss-mark-${picture.mark}` : "";
     }

@@ -49,12 +49,13 @@ class Compare(StaticToo, anywidget.AnyWidget):
         from mssnet_edu.show import figures
 
         chosen = list(dict.fromkeys([self.left, self.right, *([self.truth] * (self.truth >= 0))]))
-        return figures.photos(
-            [look.reduced(self._photos[i], 500_000)[0] for i in chosen],
+        return figures.laid_out(
+            [self._photos[i] for i in chosen],
             titles=[self.pictures[i]["name"] for i in chosen],
-            captions=[self.pictures[i]["note"] for i in chosen],
+            captions=[self.pictures[i]["psnr"] or None for i in chosen],
             marks=[self.pictures[i]["mark"] or None for i in chosen],
             alt=self.alt,
+            max_px=500_000,
         )
 
 
@@ -129,7 +130,7 @@ def compare_many(photos, truth=None, alt=None, marks=None, zoom=4, look_at=None)
             {
                 **_picture(photo),
                 "name": name,
-                "note": _note(photo, name, found, truth),
+                "psnr": _psnr(photo, name, found, truth),
                 "mark": (marks or {}).get(name, ""),
             }
             for name, photo in found.items()
@@ -152,13 +153,11 @@ def _picture(photo):
     return {"url": look.data_url(light), "width": width, "height": height}
 
 
-def _note(photo, name, photos, truth):
-    """What stands below a name: its PSNR, or its size."""
-    width, height = look.size_of(photo)
-    size = f"{width} × {height} px"
+def _psnr(photo, name, photos, truth):
+    """How close to the truth, in words; nothing where it is not known, or of another size."""
     if truth is None or name == truth or photo.shape != photos[truth].shape:
-        return size
+        return ""
     from mssnet_edu import metrics
 
     psnr = metrics.psnr(photo, photos[truth])
-    return f"{size}, the same pixels" if math.isinf(psnr) else f"{size}, {psnr:.1f} dB"
+    return "the same pixels" if math.isinf(psnr) else f"PSNR {psnr:.1f} dB"

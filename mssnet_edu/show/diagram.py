@@ -35,7 +35,7 @@ def workflow(model, photo, alt=None, **options):
     """
     photo = look.one_photo(photo)
     batch = images.check(photo)
-    name, facts = _facts(model)
+    name, facts = _facts(model, options)
     start = time.perf_counter()
     with torch.inference_mode():
         pictures, raw = _run(model, batch, options)
@@ -51,7 +51,7 @@ def workflow(model, photo, alt=None, **options):
         sizes = {key: value for key, value in options.items() if key == "factor"}
         before += ["<i>enlarge smoothly (bicubic)</i>", _shape(model.enlarge(batch, **sizes))]
     low, high = float(raw.min()), float(raw.max())
-    span = f"numbers {low:.2f} … {high:.2f}".replace("-", "−")
+    span = f"{low:.2f} … {high:.2f}".replace("-", "−")
     after = [_shape(raw), span, "<i>clamp to 0 … 1, unstack</i>", _shape(answer)]
     inside = "".join(_stop(title, picture[0].clamp(0, 1), 84) for title, picture in pictures)
     parts = [
@@ -80,13 +80,14 @@ def _run(model, batch, options):
     return [(name, last[name].photo) for name in names], last[names[-1]].photo
 
 
-def _facts(model):
+def _facts(model, options):
     info = getattr(model, "info", None)
     name = getattr(info, "name", None) or type(model).__name__
     count = sum(p.numel() for p in model.parameters()) if hasattr(model, "parameters") else 0
     facts = []
     if info is not None:
-        does = {"upscale": f"enlarges {info.factor} times", "deblur": "removes blur"}
+        factor = options.get("factor", info.factor)
+        does = {"upscale": f"enlarges {factor} times", "deblur": "removes blur"}
         facts.append(does.get(info.task, info.task))
     if count:
         facts.append(f"{count / 1e6:.1f} million numbers, learned")

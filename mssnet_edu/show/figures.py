@@ -26,6 +26,11 @@ def photos(photos, titles=None, captions=None, alt=None, columns=None, zoom=None
     >>> photos([torch.rand(3, 8, 8), torch.rand(3, 64, 64)], titles=["small", "large"])
     Figure: Photos side by side: small; large.
     """
+    return laid_out(photos, titles, captions, alt, columns, zoom, marks)
+
+
+def laid_out(photos, titles, captions, alt, columns=None, zoom=None, marks=None, max_px=1_500_000):
+    """What `photos` does; max_px: photos with more pixels are averaged down to travel lighter."""
     photos = _list(photos)
     titles = _texts("titles", titles, photos)
     captions = _texts("captions", captions, photos)
@@ -36,7 +41,7 @@ def photos(photos, titles=None, captions=None, alt=None, columns=None, zoom=None
     alt = alt or _alt("Photo" if len(photos) == 1 else "Photos side by side", titles, photos)
     cells = []
     for i, photo in enumerate(photos):
-        light, averaged = look.reduced(photo)
+        light, averaged = look.reduced(photo, max_px)
         width, height = look.size_of(photo)
         name = titles[i] or f"photo {i + 1} of {len(photos)}"
         picture = look.img(
@@ -199,7 +204,8 @@ def spectrum(photo, titles=None, alt=None, keep=None):
                 (-half, -half), 2 * half, 2 * half, fill=False, edgecolor="#7cc4ff", linewidth=2
             )
             ax.add_patch(frame)
-            ax.text(0, half + 0.015, f"left after 1/{keep}", color="#7cc4ff", ha="center")
+            words = ax.text(0, half + 0.02, f"left after 1/{keep}", color="#7cc4ff", ha="center")
+            words.set_bbox({"facecolor": "#000000b0", "edgecolor": "none", "pad": 2})
     _flat(grid)[0].set_ylabel("cycles per pixel, down")
     bar = fig.colorbar(picture, ax=_flat(grid), shrink=0.75, pad=0.02, aspect=24)
     bar.set_label("strength (dB)")
@@ -406,10 +412,11 @@ def _cell(picture, width, title, caption, note, mark):
     text = f'<div class="mss-note">{look.escape(caption)}</div>' if caption else ""
     size = f'<div class="mss-size">{look.escape(note)}</div>'
     foot = f"<figcaption>{text}{size}</figcaption>"
-    return f'<figure style="width:{width}px">{head}{picture}{foot}</figure>'
+    return f'<figure style="max-width:{width}px">{head}{picture}{foot}</figure>'
 
 
 def _grid(cells, shown, columns):
-    # rows as tall as their tallest title would push pictures apart: a flex row aligns them instead
-    room = sum(sorted(shown)[-columns:]) + look.GAP_PX * (columns - 1)
-    return f'<div class="mss-grid" style="max-width:{room}px">{"".join(cells)}</div>'
+    # one column as wide as its widest picture; all shrink together where the page is narrow
+    widest = [max(shown[i::columns]) for i in range(columns)]
+    template = " ".join(f"minmax(0,{width}px)" for width in widest)
+    return f'<div class="mss-grid" style="grid-template-columns:{template}">{"".join(cells)}</div>'

@@ -38,12 +38,13 @@ class StagePlayer(StaticToo, anywidget.AnyWidget):
         """All the steps side by side, as plain HTML."""
         from mssnet_edu.show import figures
 
-        return figures.photos(
-            [look.reduced(photo, 200_000)[0] for photo in self._photos],
+        return figures.laid_out(
+            self._photos,
             titles=[step["name"] for step in self.steps],
             captions=[step["note"] for step in self.steps],
             columns=4,
             alt=self.alt,
+            max_px=200_000,
         )
 
 

@@ -142,7 +142,7 @@ class Lab:
         expect(page.locator(".jp-NotebookPanel-toolbar").first).to_be_visible(timeout=90_000)
         expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=90_000)
 
-    def open_run(self, page, name, timeout_s=120):
+    def open_run(self, page, name, timeout_s=300):
         """Open a notebook, run all its cells, and wait until the last one is done."""
         from playwright.sync_api import expect
 

@@ -262,7 +262,8 @@ def test_compare_carries_pictures_and_numbers(cat):
     assert [p["name"] for p in widget.pictures] == ["small", "smooth", "original"]
     assert (widget.left, widget.right, widget.truth) == (0, 1, 2)
     assert [p["width"] for p in widget.pictures] == [16, 64, 64]
-    assert widget.pictures[1]["note"] == f"64 × 48 px, {me.metrics.psnr(smooth, cat):.1f} dB"
+    assert widget.pictures[1]["psnr"] == f"PSNR {me.metrics.psnr(smooth, cat):.1f} dB"
+    assert [p["psnr"] for p in widget.pictures[::2]] == ["", ""]  # another size, and the truth
     assert np.array_equal(pixels(widget.pictures[2]["url"]), np.array(me.images.to_pillow(cat)))
     assert widget.width % 64 == 0
     images = Reader(still_of(widget)).images
@@ -274,6 +275,11 @@ def test_compare_many_names_what_was_invented(cat):
     assert [p["mark"] for p in widget.pictures] == ["", "invented", ""]
     assert "a, b, c" in widget.alt
     assert "mss-mark-invented" in still_of(widget)
+
+
+def test_a_widgets_still_picture_names_the_true_size():
+    photo = torch.rand(3, 900, 1000)
+    assert "1000 × 900 px, shown smaller" in still_of(me.show.compare(photo, photo))
 
 
 def test_player_measures_each_stage(cat, network):

@@ -1,0 +1,97 @@
+"""Notebook 02 in JupyterLab, handled as a learner would: its three stage players, and a check."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+NOTEBOOK = "notebooks/02_mssnet_stage_by_stage.ipynb"
+CAT, CAR, STREET = range(3)
+
+
+def fingerprint(part):
+    """What stands on the screen there, as bytes."""
+    return part.screenshot(animations="disabled")
+
+
+@pytest.fixture(scope="module")
+def page(lab, shared_page):
+    """The notebook, run once."""
+    lab.open_run(shared_page, NOTEBOOK, timeout_s=300)
+    return shared_page
+
+
+@pytest.fixture
+def player(page):
+    """Scrolls to a player; JupyterLab attaches a cell only when it comes near."""
+
+    def find(which):
+        cells = page.locator(".jp-CodeCell", has_text="me.show.stage_player(")
+        cells.nth(which).scroll_into_view_if_needed()
+        found = cells.nth(which).locator(".mss-player")
+        found.scroll_into_view_if_needed()
+        expect(found.locator(".mss-view img")).to_have_count(2)
+        return found
+
+    return find
+
+
+def test_cat_by_buttons_tells_psnr(player, shot):
+    cat = player(CAT)
+    said, view = cat.locator(".mss-said"), cat.locator(".mss-view").first
+    expect(said).to_contain_text(re.compile(r"S3-U3: PSNR \d\d\.\d\d dB"))
+    shot("notebook_02_cat", cat)
+    sharp = fingerprint(view)
+    cat.get_by_role("button", name=re.compile("^S1-U1")).click()
+    expect(said).to_contain_text("at half size")
+    coarse = fingerprint(view)
+    assert coarse != sharp
+    cat.get_by_role("button", name="next stage").click()
+    expect(said).to_contain_text("S2-U1")
+    assert fingerprint(view) not in (coarse, sharp)
+    cat.get_by_role("button", name="the blurred photo").click()
+    expect(cat.get_by_role("button", name="previous stage")).to_be_disabled()
+    shot("notebook_02_cat_blurred", cat)
+
+
+def test_cat_closer_by_a_click(player, shot):
+    cat = player(CAT)
+    views = cat.locator(".mss-view")
+    before = [fingerprint(views.nth(i)) for i in range(2)]
+    views.first.click(position={"x": 110, "y": 160})  # an eye
+    expect(views.first).to_have_class(re.compile("mss-close"))
+    after = [fingerprint(views.nth(i)) for i in range(2)]
+    assert all(a != b for a, b in zip(before, after, strict=True))
+    shot("notebook_02_cat_close", cat)
+    views.first.click(position={"x": 110, "y": 160})
+    expect(views.first).not_to_have_class(re.compile("mss-close"))
+
+
+@pytest.mark.parametrize("which", [CAR, STREET], ids=["car", "street"])
+def test_real_photos_by_keyboard_tell_no_psnr(player, page, shot, which):
+    photo = player(which)
+    said, view = photo.locator(".mss-said"), photo.locator(".mss-view").first
+    expect(said).to_contain_text("grey levels")
+    expect(photo).not_to_contain_text("PSNR")  # there is no truth to compare with
+    shot(f"notebook_02_{['cat', 'car', 'street'][which]}", photo)
+    last = fingerprint(view)
+    photo.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    expect(said).to_contain_text("as it came from the camera")
+    first = fingerprint(view)
+    assert first != last
+    for name in ("S1-U1", "S2-U1", "S2-U2", "S3-U1", "S3-U2", "S3-U3"):
+        page.keyboard.press("ArrowRight")
+        expect(said).to_contain_text(name)
+    assert fingerprint(view) == last
+    page.keyboard.down("b")
+    expect(photo.locator(".mss-panels .mss-title").first).to_have_text("The blurred photo")
+    assert fingerprint(view) == first
+    page.keyboard.up("b")
+    expect(said).to_contain_text("S3-U3")
+
+
+def test_an_untouched_exercise_asks_for_an_answer(page):
+    stub = page.locator(".jp-CodeCell", has_text='me.check("02-a"').first
+    stub.scroll_into_view_if_needed()
+    expect(stub.locator(".jp-OutputArea")).to_contain_text(re.compile(r"\w+ \w+"))
