@@ -53,7 +53,8 @@ def run_group(name, blocked):
         command, environment = offline.blocked(command)
     if "2" in GROUPS[name]:  # two workers with two threads each would only get in each other's way
         environment.setdefault("OMP_NUM_THREADS", "1")
-    environment["MSSNET_EDU_TRY_SLIDERS"] = "1"  # the notebooks' sliders go to their ends, too
+    if name == "notebooks":
+        environment["MSSNET_EDU_TRY_SLIDERS"] = "1"  # their sliders go to their ends, too
     start = time.perf_counter()
     code = subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False
