@@ -62,7 +62,7 @@ class PairMaker:
         kinds = torch.rand(count, generator=draw).sort().values
         clean = int((kinds < CLEAN).sum())
         defocus = int((kinds < CLEAN + DEFOCUS).sum())
-        few = (count + defocus) // 2
+        few = defocus + (count - defocus) * 3 // 5  # most blur in real photos is short
         blurred, target = light.clone(), light.clone()
         if defocus > clean:
             blurred[clean:defocus] = _defocus(light[clean:defocus], draw)
@@ -78,7 +78,7 @@ class PairMaker:
         noisy = _sensor_noise(blurred, draw)
         noisy[:clean] = blurred[:clean]
         photo = to_srgb(noisy.clamp(0, 1))
-        photo = _some_jpeg(photo, draw, share=0.25, skip=clean)
+        photo = _some_jpeg(photo, draw, share=0.15, skip=clean)
         photo = _round(photo)
         photo[:clean] = _round(to_srgb(target[:clean]))
         order = torch.randperm(count, generator=draw).to(device)
@@ -160,12 +160,12 @@ def _expose(
     device = light.device
     path = motion_paths(count, frames, shortest, longest, draw).to(device)
     own = motion_paths(count, frames, 0.0, longest, draw).to(device)
-    depth = _smooth_field(count, side, draw, device) * _some(count, 0.5, draw, device) * 0.35 + 1
+    depth = _smooth_field(count, side, draw, device) * _some(count, 0.4, draw, device) * 0.3 + 1
     turn = _roll(count, frames, draw).to(device)
     centre = (_uniform(2 * count, -0.7, 0.7, draw, device).view(count, 1, 1, 2) * side / 2).flip(-1)
     # an object in front: its own motion, its own picture (the next patch of the batch)
     cover = torch.sigmoid(12 * (_smooth_field(count, side, draw, device) - 0.6))
-    cover = cover * _some(count, 0.3, draw, device)
+    cover = cover * _some(count, 0.2, draw, device)
     front = torch.cat([light.roll(1, 0), cover], 1)
     line = torch.arange(side, device=device) - (side - 1) / 2
     y, x = torch.meshgrid(line, line, indexing="ij")
@@ -203,8 +203,8 @@ def _expose(
 def _roll(count: int, frames: int, draw: torch.Generator) -> Tensor:
     """(count, frames) small camera rotations in radians, zero at the middle frame."""
     t = torch.linspace(-1, 1, frames)[None]
-    speed = torch.randn(count, 1, generator=draw) * 0.02
-    return t * speed * (torch.rand(count, 1, generator=draw) < 0.5)
+    speed = torch.randn(count, 1, generator=draw) * 0.015
+    return t * speed * (torch.rand(count, 1, generator=draw) < 0.4)
 
 
 def _defocus(light: Tensor, draw: torch.Generator) -> Tensor:
@@ -234,9 +234,10 @@ def _brighten(light: Tensor, draw: torch.Generator) -> Tensor:
 
 def _sensor_noise(light: Tensor, draw: torch.Generator) -> Tensor:
     n, device = len(light), light.device
-    shot = _uniform(n, 0.0, 0.0008, draw, device)[:, None, None, None]
-    read = _uniform(n, 0.0, 0.006, draw, device)[:, None, None, None]
-    sigma = (shot * light.clamp(min=0) + read**2).sqrt() * _some(n, 0.6, draw, device)
+    # at most about two grey levels in the mid-tones; the sRGB curve makes it more in the shadows
+    shot = _uniform(n, 0.0, 0.0002, draw, device)[:, None, None, None]
+    read = _uniform(n, 0.0, 0.001, draw, device)[:, None, None, None]
+    sigma = (shot * light.clamp(min=0) + read**2).sqrt() * _some(n, 0.4, draw, device)
     return light + sigma * _randn(light.shape, draw, device)
 
 
@@ -275,7 +276,7 @@ def _some_jpeg(photo: Tensor, draw: torch.Generator, share: float, skip: int) ->
     """A share of the batch through JPEG; the first `skip` photos are left alone."""
     chosen = torch.rand(len(photo), generator=draw) < share
     chosen[:skip] = False
-    quality = 55 + 43 * torch.rand(len(photo), generator=draw)
+    quality = 65 + 33 * torch.rand(len(photo), generator=draw)
     if not chosen.any():
         return photo
     height, width = photo.shape[-2:]

@@ -288,4 +288,6 @@ def test_muon_takes_orthogonal_steps():
     weight.grad = torch.randn(8, 8, 3, 3)
     Muon([weight], lr=0.1).step()
     assert (weight.detach() * weight.grad).sum() < 0  # downhill
-    assert torch.linalg.matrix_norm(weight.detach().reshape(8, -1), 2) == pytest.approx(0.1, rel=0.4)
+    assert torch.linalg.matrix_norm(weight.detach().reshape(8, -1), 2) == pytest.approx(
+        0.1, rel=0.4
+    )
