@@ -1,6 +1,6 @@
 """Everything the course shows: still figures, and pictures that can be handled.
 
-Still: photos, detail, spectrum, kernel, table, plot (with axes), workflow.
+Still: photos, detail, spectrum, kernel, table, plot (with axes), workflow; beside joins them.
 To handle: compare, compare_many, stage_player, sliders.
 Each returns an object that shows itself as the last line of a cell; all carry alternative text.
 """
@@ -10,6 +10,7 @@ import importlib
 _HOME = {
     "Figure": "look",
     "axes": "figures",
+    "beside": "figures",
     "compare": "comparison",
     "compare_many": "comparison",
     "detail": "figures",

@@ -9,7 +9,7 @@ from mssnet_edu import images
 from mssnet_edu.show import look
 from mssnet_edu.show.look import Figure
 
-__all__ = ["axes", "detail", "kernel", "photos", "plot", "spectrum", "table"]
+__all__ = ["axes", "beside", "detail", "kernel", "photos", "plot", "spectrum", "table"]
 
 
 def photos(photos, titles=None, captions=None, alt=None, columns=None, zoom=None, marks=None):
@@ -314,6 +314,25 @@ def _finish(fig):
                 text.set_color(look.INK)
         for line in ax.get_lines():
             line.set_linewidth(max(line.get_linewidth(), 2.2))
+
+
+def beside(*figures, alt=None):
+    """Put finished figures side by side as one figure; narrow pages stack them.
+
+    figures: what `photos`, `spectrum`, `plot`, `table` and the others here return.
+    alt: what they show together. Raises TypeError for anything else.
+
+    >>> beside(table([["one", 1]], ["name", "value"]), Figure("<p>text</p>", alt="A text."))
+    Figure: Table: 1 rows; columns name, value. A text.
+    """
+    for figure in figures:
+        if not isinstance(figure, Figure):
+            raise TypeError(f"beside got a {type(figure).__name__}; expected figures of me.show")
+    alt = alt or " ".join(figure.alt for figure in figures)
+    inner = "".join(figure.body for figure in figures)
+    return Figure(
+        f'<div class="mss-beside" role="group" aria-label="{look.escape(alt)}">{inner}</div>', alt
+    )
 
 
 def table(rows, columns, caption=None, alt=None, digits=2):

@@ -8,6 +8,7 @@ Chromium is Debian's or the system's own (`chromium` on the PATH), driven by Pla
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -105,17 +106,19 @@ def watched_page(browser):
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, lab):
     """A page for one test."""
     with watched_page(browser) as new:
         yield new
+    lab.stop_kernels()
 
 
 @pytest.fixture(scope="module")
-def shared_page(browser):
+def shared_page(browser, lab):
     """A page for all tests of a module: opening a notebook takes most of a browser test's time."""
     with watched_page(browser) as new:
         yield new
+    lab.stop_kernels()
 
 
 class Lab:
@@ -142,7 +145,7 @@ class Lab:
         expect(page.locator(".jp-NotebookPanel-toolbar").first).to_be_visible(timeout=90_000)
         expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=90_000)
 
-    def open_run(self, page, name, timeout_s=300):
+    def open_run(self, page, name, timeout_s=600):
         """Open a notebook, run all its cells, and wait until the last one is done."""
         from playwright.sync_api import expect
 
@@ -164,6 +167,17 @@ class Lab:
         expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=30_000)
         errors = page.locator(".jp-RenderedText[data-mime-type*='error']")
         assert errors.count() == 0, errors.first.inner_text()
+
+    def stop_kernels(self):
+        """End all kernels: each that stays behind a closed page holds hundreds of megabytes."""
+        for session in json.loads(self._ask("GET", "/api/sessions")):
+            self._ask("DELETE", f"/api/sessions/{session['id']}")
+
+    def _ask(self, method, path):
+        headers = {"Authorization": f"token {TOKEN}"}
+        request = urllib.request.Request(self.address + path, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
 
     def theme(self, page, name):
         """Switch to "Dark" or "Light", as the Settings menu does."""

@@ -15,8 +15,8 @@ from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from mssnet_edu.show import handles, look, stages
 
 NAMES = [
-    "axes", "compare", "compare_many", "detail", "kernel", "photos", "plot", "sliders", "spectrum",
-    "stage_player", "table", "workflow",
+    "axes", "beside", "compare", "compare_many", "detail", "kernel", "photos", "plot", "sliders",
+    "spectrum", "stage_player", "table", "workflow",
 ]  # fmt: skip
 
 
@@ -216,6 +216,16 @@ def test_table_speaks():
     assert figure.html.count('scope="row"') == 3
     for text in ("24.32", "∞", "–", "7,300,000", "network &lt;8x&gt;"):
         assert text in figure.html
+
+
+def test_figures_stand_beside_each_other(cat):
+    pair = me.show.beside(
+        me.show.photos(cat, alt="A cat."), me.show.spectrum(cat, alt="Its waves.")
+    )
+    assert len(read(pair).images) == 2
+    assert pair.alt == "A cat. Its waves."
+    with pytest.raises(TypeError, match="str"):
+        me.show.beside("text")
 
 
 def test_workflow_shows_shapes_that_flowed(network):
