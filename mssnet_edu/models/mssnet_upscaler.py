@@ -21,7 +21,7 @@ class MSSNetUpscaler(nn.Module):
 
     Photos: (N, 3, H, W), sRGB in [0, 1] -> (N, 3, factor H, factor W), raw, not clamped. factor: 2,
     4 or 8. A network with a noise channel draws one of many answers: `seed` picks which, and
-    `draw_noise` makes the random numbers for a whole photo at once, so that its tiles can share them.
+    `draw_noise` makes the random numbers for a whole photo at once, so that its tiles share them.
     Raises ValueError for another factor.
 
     >>> small = torch.rand(1, 3, 16, 16)

@@ -34,7 +34,8 @@ _RULES = (  # (authors' name, our name); {n} is "a number counted from one becom
 def load_official_checkpoint(path: str | Path) -> MSSNet:
     """The network stored in one of the authors' checkpoint files, ready to run.
 
-    path: their `.pt`/`.pth` file ({'model_state_dict': ...}), or a `.safetensors` of the same names.
+    path: their `.pt` or `.pth` file ({'model_state_dict': ...}), or a `.safetensors` of the same
+    names.
     Any (wf, scale, vscale) is recognised from the shapes; it is printed, and kept in
     `model.config`. Pickled code in the file is never run. Raises FileNotFoundError, or ValueError
     if the file is not an MSSNet checkpoint.
@@ -78,7 +79,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path.name} cannot be read as a checkpoint: {error}") from error
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise ValueError(f"{path.name} holds no 'model_state_dict' of tensors, as MSSNet's files do")
+        raise ValueError(f"{path.name} holds no 'model_state_dict', as MSSNet's files do")
     # DataParallel training prefixes every name; the golden file marks its weights with "state."
     if any(k.startswith("state.") for k in state):
         state = {k.removeprefix("state."): t for k, t in state.items() if k.startswith("state.")}
@@ -101,7 +102,7 @@ def _rename(official: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
             raise ValueError(f"{path.name} is not an MSSNet checkpoint: unknown tensor {name!r}")
     if len(act) != 1:
         raise ValueError(
-            f"{path.name}: MSSNet shares one PReLU number, but the file has {len(act)} values for it"
+            f"{path.name}: MSSNet shares one PReLU number; the file has {len(act)} values for it"
         )
     return ours
 

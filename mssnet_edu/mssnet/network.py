@@ -20,6 +20,7 @@ MSSNet removes blur at constant size. It does not enlarge.
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +40,8 @@ class MSSNetConfig:
 
     wf, scale, vscale: the U-Nets have wf, wf + scale and wf + scale + vscale channels at their
     three levels. unets: how many U-Nets at S1, S2, S3. feature_propagation: hand features to the
-    next scale (False: only its picture). pixel_unshuffle: S1 and S2 see every pixel, rearranged into
-    channels (False: a bilinear reduction). noise: one more input channel that carries random
+    next scale (False: only its picture). pixel_unshuffle: S1 and S2 see every pixel, rearranged
+    into channels (False: a bilinear reduction). noise: one more input channel that carries random
     numbers, for networks that draw one answer of many.
 
     >>> MSSNetConfig.small()
@@ -119,7 +120,7 @@ def resize(x: Tensor, factor: float) -> Tensor:
 
 
 # A 1x1 convolution mixes channels, a bilinear resize mixes pixels: they may be swapped without
-# changing the result. So `up` and the fusion convolve first, where there are four times fewer pixels.
+# changing the result. So `up` and the fusion convolve first, where pixels are four times fewer.
 
 
 class ResBlock(nn.Module):
@@ -140,12 +141,12 @@ def two_blocks(width: int, act: nn.PReLU) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Three levels, each half the size of the one before; may take in an earlier U-Net's features."""
+    """Three levels, each half the size of the last; may take in an earlier U-Net's features."""
 
     def __init__(self, widths: tuple[int, int, int], act: nn.PReLU, fused: bool):
         super().__init__()
         self.levels = nn.ModuleList(two_blocks(w, act) for w in widths)
-        self.down = nn.ModuleList(conv1(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(conv1(a, b) for a, b in pairwise(widths))
         if fused:
             self.from_encoder = nn.ModuleList(conv1(w, w) for w in widths)
             self.from_decoder = nn.ModuleList(conv1(w, w) for w in widths)
@@ -170,7 +171,7 @@ class Decoder(nn.Module):
     def __init__(self, widths: tuple[int, int, int], act: nn.PReLU):
         super().__init__()
         self.levels = nn.ModuleList(two_blocks(w, act) for w in widths)
-        self.up = nn.ModuleList(conv1(b, a) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(conv1(b, a) for a, b in pairwise(widths))
         self.skip = nn.ModuleList(ResBlock(w, act) for w in widths[:2])
 
     def forward(self, encoded: list[Tensor]) -> list[Tensor]:

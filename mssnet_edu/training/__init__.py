@@ -1,1 +1,1 @@
-"""Training and evaluation: corpus, pairs, losses, trainer, tables. Imported by the command line only."""
+"""Training and evaluation: corpus, pairs, losses, trainer, tables. For the command line only."""

@@ -30,7 +30,9 @@ def photo_files(folder: str | Path) -> list[Path]:
         raise ValueError(f"{folder} is not a folder. Give one that holds photographs.")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
-        raise ValueError(f"{folder} holds no photographs (looked for {', '.join(sorted(SUFFIXES))})")
+        raise ValueError(
+            f"{folder} holds no photographs (looked for {', '.join(sorted(SUFFIXES))})"
+        )
     return files
 
 
@@ -103,7 +105,7 @@ class Corpus:
         return cls(photos, torch.cat(cells).cpu(), torch.cat(weight).cpu())
 
     def patches(self, count: int, size: int, generator: torch.Generator) -> Tensor:
-        """(count, 3, size, size) bytes, turned and mirrored at random; generator lives on the CPU."""
+        """(count, 3, size, size) bytes, turned and mirrored at random; a CPU generator."""
         chosen = torch.multinomial(self.weight, count, replacement=True, generator=generator)
         shift = torch.rand(count, 2, generator=generator)
         turn = torch.randint(8, (count,), generator=generator).tolist()

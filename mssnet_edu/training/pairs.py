@@ -32,8 +32,8 @@ DEFOCUS = 0.15
 class PairMaker:
     """Makes (input, target) batches for "deblur" or "upscale".
 
-    size_px: side of a patch, a multiple of 16. `batch(count, seed)` gives two (count, 3, size, size)
-    tensors in [0, 1]; for "upscale" also see `factors`. clean: share of enlargement pairs without
+    size_px: side of a patch, a multiple of 16. `batch(count, seed)` gives two
+    (count, 3, size, size) tensors in [0, 1]. clean: share of enlargement pairs without
     blur, noise or JPEG.
     """
 
@@ -66,7 +66,10 @@ class PairMaker:
         blurred, target = light.clone(), light.clone()
         if defocus > clean:
             blurred[clean:defocus] = _defocus(light[clean:defocus], draw)
-        for start, end, low, high, most in ((defocus, few, 7, 15, 12.0), (few, count, 25, 40, None)):
+        for start, end, low, high, most in (
+            (defocus, few, 7, 15, 12.0),
+            (few, count, 25, 40, None),
+        ):
             if end > start:
                 frames = int(torch.randint(low // 2, high // 2, (1,), generator=draw)) * 2 + 1
                 longest = most or MAX_BLUR_PX
@@ -186,7 +189,9 @@ def _expose(
         shift = path[:, part, None, None, :] * depth[:, 0, None, :, :, None]
         angle = turn[:, part, None, None]
         off = (here - centre)[:, None]
-        spin = torch.stack([off[..., 0] + angle * off[..., 1], off[..., 1] - angle * off[..., 0]], -1)
+        spin = torch.stack(
+            [off[..., 0] + angle * off[..., 1], off[..., 1] - angle * off[..., 0]], -1
+        )
         where = spin + centre[:, None] + shift  # (N, n, S, S, 2)
         seen = look(light.repeat_interleave(n, 0), where.flatten(0, 1))
         if has_front:
@@ -208,11 +213,13 @@ def _roll(count: int, frames: int, draw: torch.Generator) -> Tensor:
 
 
 def _defocus(light: Tensor, draw: torch.Generator) -> Tensor:
-    """Each patch through a disc of its own radius, 0.7 to 8 px, by FFT (circular: see the margin)."""
+    """Each patch through a disc of its own radius, 0.7 to 8 px, by FFT (hence the margin)."""
     count, _, side, _ = light.shape
     radius = _uniform(count, 0.7, 8.0, draw, light.device)[:, None, None]
     line = torch.arange(side, device=light.device)
-    line = torch.minimum(line, side - line).float()  # distance on a circle: the kernel sits at (0, 0)
+    line = torch.minimum(
+        line, side - line
+    ).float()  # distance on a circle: the kernel sits at (0, 0)
     distance = (line[:, None] ** 2 + line[None] ** 2).sqrt()[None]
     disc = (radius + 0.5 - distance).clamp(0, 1)
     disc = disc / disc.sum((1, 2), keepdim=True)
@@ -246,7 +253,7 @@ def jpeg(photo: Tensor, quality: Tensor) -> Tensor:
 
     Colour is halved in size, 8 x 8 blocks are rounded in the cosine domain by the standard tables.
     """
-    n, _, height, width = photo.shape
+    n = len(photo)
     quality = quality.to(photo.device).float()
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None] / 100
     to_ycc = torch.tensor(
@@ -258,7 +265,9 @@ def jpeg(photo: Tensor, quality: Tensor) -> Tensor:
     dct = _dct_matrix(photo.device)
     back = []
     for plane, table in zip(planes, (_LUMA, _CHROMA), strict=True):
-        step = (torch.tensor(table, device=photo.device).float()[None] * scale).round().clamp(1, 255)
+        step = (
+            (torch.tensor(table, device=photo.device).float()[None] * scale).round().clamp(1, 255)
+        )
         c, h, w = plane.shape[1:]
         blocks = plane.reshape(n, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5)
         step = step[:, None, None, None]

@@ -11,8 +11,9 @@ __all__ = ["RECIPES", "Recipe"]
 class Recipe:
     """task: which pairs ("deblur" or "upscale"). config: the network. size_px, batch: patches.
 
-    rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and Muon (others). psnr_from: after this share of a run the loss changes from the
-    paper's (L1 and spectrum) to PSNR itself. realism: adds perceptual, adversarial and diversity
+    rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and of Muon (all
+    others). psnr_from: after this share of a run the loss changes from the paper's (L1 and
+    spectrum) to PSNR itself. realism: adds perceptual, adversarial and diversity
     losses. starts_from: another recipe whose weights it starts from.
     """
 

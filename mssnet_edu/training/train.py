@@ -73,7 +73,7 @@ def start_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 class _Pictures(nn.Module):
-    """Training's view of the network: all outputs at once (DistributedDataParallel needs forward)."""
+    """Training's view of the network: all outputs at once (torch's DDP needs a forward)."""
 
     def __init__(self, model: MSSNet):
         super().__init__()
@@ -337,7 +337,7 @@ class Trainer:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Mean PSNR in dB over the held-out pairs: of the input, and of each output (EMA weights)."""
+        """Mean PSNR (dB) over the held-out pairs: of the input, and of each output (EMA weights)."""
         kept = [p.detach().clone() for p in self.parameters]
         torch._foreach_copy_(self.parameters, self.ema)
         rows = []
