@@ -337,7 +337,7 @@ class Trainer:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Mean PSNR (dB) over the held-out pairs: of the input, and of each output (EMA weights)."""
+        """Mean PSNR (dB) over the held-out pairs: of the input, and of each output (EMA)."""
         kept = [p.detach().clone() for p in self.parameters]
         torch._foreach_copy_(self.parameters, self.ema)
         rows = []
