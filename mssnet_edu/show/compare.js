@@ -68,6 +68,7 @@ function render({ model, el }) {
 
   // the loupe: one pane each for left, right and, where it is known, the truth
   const loupe = make("div", "mss-loupe", row);
+  if (beside < 130) loupe.style.maxWidth = `${wide}px`; // else the zoom's buttons widen the figure
   const panes = ["left", "right", ...(get("truth") >= 0 ? ["truth"] : [])].map((which) => {
     const figure = make("figure", "mss-pane", loupe);
     const title = make("figcaption", null, figure);
