@@ -88,7 +88,7 @@ def test_about_one_pair_in_eight_has_no_blur_at_all(corpus):
 def test_paths_pass_through_zero_and_keep_their_length():
     draw = torch.Generator().manual_seed(0)
     path = pairs.motion_paths(64, 25, 5.0, 30.0, draw)
-    assert path[:, 12].abs().max() == 0
+    assert path[:, 12].abs().max() < 1e-6
     assert path.mean(1).abs().max() < 1e-4  # nobody can know where else the middle was
     extent = (path.amax(1) - path.amin(1)).norm(dim=-1)
     assert extent.min() > 4.9
@@ -136,7 +136,7 @@ def test_fourier_loss_against_a_slow_loop():
 def test_psnr_loss_is_minus_psnr():
     sharp = torch.full((2, 3, 32, 32), 0.5)
     off = sharp + 0.1
-    expected = 10 * math.log10(0.01 + 2e-4)
+    expected = 10 * math.log10(0.01 + 5e-4)
     assert float(losses.psnr_loss([off], sharp)) == pytest.approx(expected, abs=1e-3)
 
 
@@ -192,7 +192,7 @@ def test_weights_alone_start_again_behind_a_warm_up(folder, tmp_path):
     (tmp_path / "state.pt").unlink()
     t = trainer(folder, tmp_path, resume=True)
     assert t.warm_from == t.step == 2
-    assert t._rate(0.0) < 0.02 * t.recipe.rate
+    assert t._rate(0.0) < 0.02  # a share of the peak rate
     with pytest.raises(ValueError, match="holds no run"):
         trainer(folder, tmp_path / "empty", resume=True)
 
