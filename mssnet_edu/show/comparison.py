@@ -45,15 +45,14 @@ class Compare(StaticToo, anywidget.AnyWidget):
     alt = traitlets.Unicode().tag(sync=True)
 
     def still(self) -> look.Figure:
-        """The two chosen pictures side by side, as plain HTML."""
+        """All the pictures side by side, as plain HTML: a page without a kernel hides none."""
         from mssnet_edu.show import figures
 
-        chosen = list(dict.fromkeys([self.left, self.right, *([self.truth] * (self.truth >= 0))]))
         return figures.laid_out(
-            [self._photos[i] for i in chosen],
-            titles=[self.pictures[i]["name"] for i in chosen],
-            captions=[self.pictures[i]["psnr"] or None for i in chosen],
-            marks=[self.pictures[i]["mark"] or None for i in chosen],
+            list(self._photos),
+            titles=[picture["name"] for picture in self.pictures],
+            captions=[picture["psnr"] or None for picture in self.pictures],
+            marks=[picture["mark"] or None for picture in self.pictures],
             alt=self.alt,
             max_px=500_000,
         )
