@@ -431,7 +431,7 @@ def _inline(config):
 
 def _cell(value):
     if isinstance(value, float):
-        return f"{value:.2f}"
+        return f"{value:.2f}" if abs(value) >= 0.095 or value == 0 else f"{value:.4f}"
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 

@@ -351,11 +351,14 @@ def test_names_follow_the_folder_that_the_environment_names(tmp_path, monkeypatc
 def test_the_card_holds_what_is_measured(tiny):
     folder, _ = tiny
     info = catalogue.info("tiny", folder)
-    measured = {"quality": {"cat": {"dB": 1.234, "s": 2}, "coffee": {"dB": 5.0}}, "odd": {"px": 7}}
+    measured = {
+        "quality": {"cat": {"dB": 1.234, "s": 2}, "coffee": {"dB": 5.0}},
+        "odd": {"px": 7, "far": 0.0035},
+    }
     changed = catalogue.dataclasses.replace(info, measured=measured, failures=("It is tiny.",))
     text = catalogue.render_card(changed)
     assert "| | dB | s |\n|---|---|---|\n| cat | 1.23 | 2 |\n| coffee | 5.00 |  |" in text
-    assert "- px: 7" in text
+    assert "- px: 7\n- far: 0.0035" in text
     assert "- It is tiny." in text
     assert info.files[0].sha256 in text
     assert "Nothing yet" in catalogue.render_card(info)
