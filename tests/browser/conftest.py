@@ -268,6 +268,23 @@ def end(server):
 
 
 @pytest.fixture(scope="session")
+def drag():
+    """Drag over a part of the page: drag(page, part, 0.5, 0.2), in shares of its width."""
+
+    def do(page, part, start, end, height=0.5):
+        size = part.bounding_box()
+        # hover scrolls the very spot into view, and waits until nothing moves any more
+        part.hover(position={"x": start * size["width"], "y": height * size["height"]})
+        box = part.bounding_box()
+        page.mouse.down()
+        x, y = box["x"] + end * box["width"], box["y"] + height * box["height"]
+        page.mouse.move(x, y, steps=8)
+        page.mouse.up()
+
+    return do
+
+
+@pytest.fixture(scope="session")
 def shot():
     """Save what a reader sees: shot("name", page), or a part of the page, into build/shots."""
     SHOTS.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ def page(lab, shared_page):
 
 
 @pytest.mark.parametrize(("which", "first", "second"), [(0, "2", "3"), (1, "2", "3")])
-def test_comparisons(page, shot, which, first, second):
+def test_comparisons(page, shot, drag, which, first, second):
     widget = page.locator(".mss-compare").nth(which)
     widget.scroll_into_view_if_needed()
     stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
@@ -28,12 +28,8 @@ def test_comparisons(page, shot, which, first, second):
     page.keyboard.press(second)
     expect(right).to_have_value(str(int(second) - 1))
     assert stage.screenshot(animations="disabled") != before
-    box = stage.bounding_box()
     before = stage.screenshot(animations="disabled")
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"], steps=6)
-    page.mouse.up()
+    drag(page, stage, 0.5, 0.2)
     expect(grip).to_have_attribute("aria-valuenow", re.compile("^(19|20|21)"))
     assert stage.screenshot(animations="disabled") != before
 

@@ -80,15 +80,11 @@ def test_choice(handles, shot, name, first, second):
 
 
 @pytest.mark.parametrize("begin", COMPARISONS)
-def test_compare(page, shot, begin):
+def test_compare(page, shot, drag, begin):
     widget = page.locator(f".mss-compare[aria-label^='{begin}']")
     widget.scroll_into_view_if_needed()
     stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
-    box = stage.bounding_box()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.5 * box["height"], steps=6)
-    page.mouse.up()
+    drag(page, stage, 0.5, 0.8)
     expect(grip).to_have_attribute("aria-valuenow", re.compile("79|80"))
     mostly_left = stage.screenshot(animations="disabled")
     shot(f"01_compare_{begin.split()[-1]}", widget)

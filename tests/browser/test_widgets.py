@@ -77,15 +77,11 @@ def compare(page):
     return found
 
 
-def test_compare_by_mouse(compare, page, shot):
+def test_compare_by_mouse(compare, page, shot, drag):
     stage, grip = compare.locator(".mss-stage"), compare.get_by_role("slider")
     expect(grip).to_have_attribute("aria-valuenow", "50")
     before = fingerprint(stage)
-    box = stage.bounding_box()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.6 * box["height"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.6 * box["height"], steps=8)
-    page.mouse.up()
+    drag(page, stage, 0.5, 0.25, height=0.6)
     expect(grip).to_have_attribute("aria-valuenow", re.compile("2[45]"))
     assert fingerprint(stage) != before
     shot("compare", compare)
