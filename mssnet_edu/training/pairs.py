@@ -6,6 +6,9 @@ moves on its own), 7 to 40 sub-frames are averaged in linear light, bright light
 sensor does, noise is added, and only then comes the camera's curve, JPEG and rounding. The target
 is the middle sub-frame. Source of the recipe: Nah et al. 2017 (GoPro), extended as above.
 
+`hardness` says how hard the blur is: 0 is short and clean, a first lesson; 1 is all of the above.
+A network that begins with the hardest pairs settles for changing nothing.
+
 For enlargement the patch is reduced by 2, 4 or 8, rounded to 8 bits, and enlarged again by bicubic
 interpolation: the network learns what the reduction lost.
 
@@ -13,6 +16,7 @@ All functions work in batches on the corpus's device; the same seed gives the sa
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,12 +25,42 @@ from torch.nn import functional as F
 from mssnet_edu.images import to_linear, to_srgb
 from mssnet_edu.training.corpus import Corpus
 
-__all__ = ["PairMaker", "enlarge_input", "jpeg", "motion_paths", "reduce"]
+__all__ = ["Blur", "PairMaker", "enlarge_input", "jpeg", "motion_paths", "reduce"]
 
-MAX_BLUR_PX = 30.0
 MARGIN_PX = 32  # light from outside the patch is needed where the camera moves
-CLEAN = 0.12  # pairs without any blur, noise or JPEG: a sharp photo must come back unharmed
-DEFOCUS = 0.15
+
+
+@dataclass(frozen=True)
+class Blur:
+    """Of what the blurred pairs are made. Shares are of all pairs, lengths in pixels.
+
+    clean: pairs without any blur, noise or JPEG (a sharp photo must come back unharmed). defocus:
+    pairs out of focus. long: share of the moving pairs that move by 9 px to `longest`; the others
+    move by at most `short`. noise, jpeg, objects: shares with sensor noise, JPEG, and an object in
+    front that moves on its own.
+    """
+
+    clean: float
+    defocus: float
+    long: float
+    short: float
+    longest: float
+    noise: float
+    jpeg: float
+    objects: float
+
+    @classmethod
+    def of(cls, hardness: float) -> "Blur":
+        """Everything between the easiest (0) and the hardest (1) in proportion."""
+        if not 0 <= hardness <= 1:
+            raise ValueError(f"hardness must be between 0 and 1, got {hardness}")
+        pairs = zip(_EASIEST, _HARDEST, strict=True)
+        return cls(*(low + hardness * (high - low) for low, high in pairs))
+
+
+#           clean defocus long short longest noise jpeg objects
+_EASIEST = (0.08, 0.08, 0.10, 8.0, 14.0, 0.2, 0.0, 0.0)
+_HARDEST = (0.12, 0.15, 0.40, 12.0, 30.0, 0.4, 0.15, 0.2)
 
 
 class PairMaker:
@@ -44,15 +78,19 @@ class PairMaker:
             raise ValueError(f"size_px must be a multiple of 16, got {size_px}")
         self.corpus, self.task, self.size, self.clean = corpus, task, size_px, clean
 
-    def batch(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """One batch; a deterministic function of (corpus, count, seed)."""
+    def batch(self, count: int, seed: int, hardness: float = 1.0) -> tuple[Tensor, Tensor]:
+        """One batch; a deterministic function of (corpus, count, seed, hardness).
+
+        hardness: 0 to 1, of the blur; enlargement pairs do not depend on it.
+        """
         draw = torch.Generator().manual_seed(seed)
-        make = self._blurred if self.task == "deblur" else self._reduced
-        return make(count, draw)
+        if self.task == "deblur":
+            return self._blurred(count, draw, Blur.of(hardness))
+        return self._reduced(count, draw)
 
     # -- blur ----------------------------------------------------------------------------------
 
-    def _blurred(self, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _blurred(self, count: int, draw: torch.Generator, blur: Blur) -> tuple[Tensor, Tensor]:
         side, edge = self.size + 2 * MARGIN_PX, MARGIN_PX
         sharp = self.corpus.patches(count, side, draw)
         device = sharp.device
@@ -60,28 +98,27 @@ class PairMaker:
         light = _brighten(light, draw)
         # in order: clean pairs, defocus, small motion, large motion; they are shuffled at the end
         kinds = torch.rand(count, generator=draw).sort().values
-        clean = int((kinds < CLEAN).sum())
-        defocus = int((kinds < CLEAN + DEFOCUS).sum())
-        few = defocus + (count - defocus) * 3 // 5  # most blur in real photos is short
+        clean = int((kinds < blur.clean).sum())
+        defocus = int((kinds < blur.clean + blur.defocus).sum())
+        moving = torch.rand(count - defocus, generator=draw)
+        few = defocus + int((moving >= blur.long).sum())  # most blur in real photos is short
         blurred, target = light.clone(), light.clone()
         if defocus > clean:
             blurred[clean:defocus] = _defocus(light[clean:defocus], draw)
-        for start, end, low, high, most in (
-            (defocus, few, 7, 15, 12.0),
-            (few, count, 25, 40, None),
+        for start, end, low, high, lengths in (
+            (defocus, few, 7, 15, (0.5, blur.short)),
+            (few, count, 25, 40, (9.0, blur.longest)),
         ):
             if end > start:
                 frames = int(torch.randint(low // 2, high // 2, (1,), generator=draw)) * 2 + 1
-                longest = most or MAX_BLUR_PX
-                shortest = 0.5 if most else 10.0
-                b, t = _expose(light[start:end], frames, shortest, longest, draw)
+                b, t = _expose(light[start:end], frames, lengths, blur.objects, draw)
                 blurred[start:end], target[start:end] = b, t
         cut = (..., slice(edge, -edge), slice(edge, -edge))
         blurred, target = blurred[cut].clamp(0, 1), target[cut].clamp(0, 1)
-        noisy = _sensor_noise(blurred, draw)
+        noisy = _sensor_noise(blurred, blur.noise, draw)
         noisy[:clean] = blurred[:clean]
         photo = to_srgb(noisy.clamp(0, 1))
-        photo = _some_jpeg(photo, draw, share=0.15, skip=clean)
+        photo = _some_jpeg(photo, draw, blur.jpeg, skip=clean)
         photo = _round(photo)
         photo[:clean] = _round(to_srgb(target[:clean]))
         order = torch.randperm(count, generator=draw).to(device)
@@ -156,19 +193,23 @@ def motion_paths(
 
 
 def _expose(
-    light: Tensor, frames: int, shortest: float, longest: float, draw: torch.Generator
+    light: Tensor,
+    frames: int,
+    lengths: tuple[float, float],
+    objects: float,
+    draw: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """The mean of the sub-frames and the middle one, both linear light, of (N, 3, S, S) patches."""
     count, _, side, _ = light.shape
     device = light.device
-    path = motion_paths(count, frames, shortest, longest, draw).to(device)
-    own = motion_paths(count, frames, 0.0, longest, draw).to(device)
+    path = motion_paths(count, frames, *lengths, draw).to(device)
+    own = motion_paths(count, frames, 0.0, lengths[1], draw).to(device)
     depth = _smooth_field(count, side, draw, device) * _some(count, 0.4, draw, device) * 0.3 + 1
     turn = _roll(count, frames, draw).to(device)
     centre = (_uniform(2 * count, -0.7, 0.7, draw, device).view(count, 1, 1, 2) * side / 2).flip(-1)
     # an object in front: its own motion, its own picture (the next patch of the batch)
     cover = torch.sigmoid(12 * (_smooth_field(count, side, draw, device) - 0.6))
-    cover = cover * _some(count, 0.2, draw, device)
+    cover = cover * _some(count, objects, draw, device)
     front = torch.cat([light.roll(1, 0), cover], 1)
     line = torch.arange(side, device=device) - (side - 1) / 2
     y, x = torch.meshgrid(line, line, indexing="ij")
@@ -239,12 +280,12 @@ def _brighten(light: Tensor, draw: torch.Generator) -> Tensor:
     return light * (1 + (exposure - 1) * _some(n, 0.5, draw, device)) * (1 + lamp * near_white)
 
 
-def _sensor_noise(light: Tensor, draw: torch.Generator) -> Tensor:
+def _sensor_noise(light: Tensor, share: float, draw: torch.Generator) -> Tensor:
     n, device = len(light), light.device
     # at most about two grey levels in the mid-tones; the sRGB curve makes it more in the shadows
     shot = _uniform(n, 0.0, 0.0002, draw, device)[:, None, None, None]
     read = _uniform(n, 0.0, 0.001, draw, device)[:, None, None, None]
-    sigma = (shot * light.clamp(min=0) + read**2).sqrt() * _some(n, 0.4, draw, device)
+    sigma = (shot * light.clamp(min=0) + read**2).sqrt() * _some(n, share, draw, device)
     return light + sigma * _randn(light.shape, draw, device)
 
 

@@ -13,7 +13,8 @@ class Recipe:
 
     rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and of Muon (all
     others). psnr_from: after this share of a run the loss changes from the paper's (L1 and
-    spectrum) to PSNR itself. realism: adds perceptual, adversarial and diversity
+    spectrum) to PSNR itself. hardness: of the blur, at the beginning of a run and at its end (see
+    pairs.py). realism: adds perceptual, adversarial and diversity
     losses. starts_from: another recipe whose weights it starts from.
     """
 
@@ -25,6 +26,7 @@ class Recipe:
     rate: float = 8e-4
     muon_rate: float = 0.005
     psnr_from: float = 1.0  # changing the loss in mid-run cost more than it gave
+    hardness: tuple[float, float] = (0.0, 1.0)
     realism: bool = False
     starts_from: str | None = None
 
@@ -35,7 +37,7 @@ _SMALL = {"wf": 8, "scale": 8, "vscale": 8}
 RECIPES = {
     r.name: r
     for r in (
-        Recipe("deblur", "deblur"),
+        Recipe("deblur", "deblur", MSSNetConfig(16, 20, 24), batch=4, muon_rate=0.008),
         Recipe("upscale8-fidelity", "upscale", MSSNetConfig(**_UPSCALE)),
         Recipe(
             "upscale8-realism",

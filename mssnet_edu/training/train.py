@@ -8,6 +8,7 @@ starts another sweep where the last one ended, or finishes one that was cut off.
 `ema.safetensors` were kept, the optimiser starts afresh behind a warm-up.
 """
 
+import argparse
 import contextlib
 import csv
 import json
@@ -87,7 +88,8 @@ class Trainer:
     """One network in training.
 
     recipe: see recipes.py. train_files, held_out: photographs. out: folder for state, weights and
-    log. device: "cpu" or "cuda". start: folder or .safetensors file to start from.
+    log. device: "cpu" or "cuda". start: folder or .safetensors file to start from. bf16: run the
+    network's convolutions in bfloat16 (default: on a GPU); weights and loss stay float32.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Trainer:
         start: Path | None = None,
         resume: bool = False,
         compile_network: bool = False,
+        bf16: bool | None = None,
         perceptual_weights: Path | None = None,
     ):
         self.recipe, self.out, self.seed = recipe, Path(out), seed
@@ -114,6 +117,7 @@ class Trainer:
             raise ValueError(f"batch {recipe.batch} cannot be shared by {self.world} processes")
         self.device = device
         self.gpu = device.startswith("cuda")
+        self.bf16 = self.gpu if bf16 is None else bf16
         self.out.mkdir(parents=True, exist_ok=True)
         side = recipe.size_px + (2 * MARGIN_PX if recipe.task == "deblur" else 0)
         scales = (1.0, 0.7, 0.5) if self.gpu else (1.0, 0.5)
@@ -218,14 +222,15 @@ class Trainer:
                 group["peak"] = group["lr"]
         return [adam, muon]
 
-    def _pairs(self) -> tuple[Tensor, Tensor, int]:
+    def _pairs(self, share: float) -> tuple[Tensor, Tensor, int]:
         """This step's pairs. Several steps' worth are made at once: a GPU likes large batches."""
         at_once = 8 if self.gpu else 1
         turn, place = divmod(self.step, at_once)
         seed = hash((self.seed, turn, self.rank)) & 0x7FFFFFFF  # ints hash the same every run
         count = self.recipe.batch // self.world
         if self._made is None or self._made[0] != turn:
-            blurry, sharp = self.pairs.batch(count * at_once, seed)
+            easy, hard = self.recipe.hardness
+            blurry, sharp = self.pairs.batch(count * at_once, seed, easy + share * (hard - easy))
             self._made = turn, blurry, sharp
         part = slice(place * count, (place + 1) * count)
         return self._made[1][part], self._made[2][part], seed + place
@@ -234,7 +239,7 @@ class Trainer:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * self._rate(share)
-        blurry, sharp, seed = self._pairs()
+        blurry, sharp, seed = self._pairs(share)
         blurry = blurry.contiguous(memory_format=torch.channels_last)
         made = None
         if self.recipe.realism:
@@ -262,8 +267,8 @@ class Trainer:
         return 20.0 if share < self.recipe.psnr_from and not self.recipe.realism else 10.0
 
     def _precision(self):
-        if self.gpu:
-            return torch.autocast("cuda", dtype=torch.bfloat16)
+        if self.bf16:
+            return torch.autocast("cuda" if self.gpu else "cpu", dtype=torch.bfloat16)
         return contextlib.nullcontext()
 
     # -- realism -------------------------------------------------------------------------------
@@ -327,7 +332,7 @@ class Trainer:
         pairs = PairMaker(
             Corpus.load(held_out, "cpu", (1.0,), side), self.recipe.task, size, clean=1.0
         )
-        blurry, sharp = pairs.batch(32, VALIDATION_SEED)
+        blurry, sharp = pairs.batch(32, VALIDATION_SEED, hardness=0.5)
         if self.recipe.task == "deblur":  # pairs without any blur would hide what matters
             blurred = (blurry - sharp).flatten(1).abs().mean(1) > 1e-4
             blurry, sharp = blurry[blurred], sharp[blurred]
@@ -485,6 +490,14 @@ def add_parser(commands) -> None:
     )
     parser.add_argument("--every", type=float, default=60, help="seconds between validations")
     parser.add_argument("--compile", action="store_true", help="torch.compile (worth it on a GPU)")
+    parser.add_argument(
+        "--bf16",
+        action=argparse.BooleanOptionalAction,
+        help="convolutions in bfloat16 (default: on a GPU; also worth it where `lscpu` says bf16)",
+    )
+    parser.add_argument(
+        "--hardness", type=float, nargs=2, help="how hard the blur is, 0 to 1: at first, at last"
+    )
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
     parser.set_defaults(run=run_command)
 
@@ -497,6 +510,7 @@ def run_command(args) -> int:
         "rate": args.rate,
         "psnr_from": args.psnr_from,
         "muon_rate": args.muon_rate,
+        "hardness": args.hardness and tuple(args.hardness),
     }
     recipe = replace(RECIPES[args.recipe], **{k: v for k, v in changes.items() if v is not None})
     out = args.out or Path("runs") / recipe.name
@@ -514,6 +528,7 @@ def run_command(args) -> int:
         start=start,
         resume=args.resume,
         compile_network=args.compile,
+        bf16=args.bf16,
         perceptual_weights=args.perceptual,
     )
     trainer.run(minutes=args.minutes, steps=args.steps, every_s=args.every, part=tuple(args.part))

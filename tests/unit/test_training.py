@@ -85,6 +85,21 @@ def test_about_one_pair_in_eight_has_no_blur_at_all(corpus):
     assert 0.07 < sum(same) / len(same) < 0.18
 
 
+def test_easy_pairs_are_less_blurred_than_hard_ones(corpus):
+    make = pairs.PairMaker(corpus, "deblur", 64)
+
+    def change(hardness):
+        made = [make.batch(16, i, hardness) for i in range(6)]
+        return float(torch.stack([(b - s).square().mean() for b, s in made]).mean())
+
+    assert change(0.0) < 0.7 * change(1.0)
+    easy, hard = pairs.Blur.of(0.0), pairs.Blur.of(1.0)
+    assert (easy.objects, easy.jpeg) == (0, 0)
+    assert (easy.longest, hard.longest) == (14, 30)
+    with pytest.raises(ValueError, match="hardness"):
+        make.batch(2, 0, 1.5)
+
+
 def test_paths_pass_through_zero_and_keep_their_length():
     draw = torch.Generator().manual_seed(0)
     path = pairs.motion_paths(64, 25, 5.0, 30.0, draw)
@@ -99,7 +114,7 @@ def test_blur_is_a_mean_of_light(corpus, monkeypatch):
     """Nothing moves the total: the blurred patch holds as much light as the sharp one."""
     draw = torch.Generator().manual_seed(1)
     light = to_linear(corpus.patches(6, 128, draw).float() / 255)
-    mean, middle = pairs._expose(light, 15, 3.0, 6.0, draw)
+    mean, middle = pairs._expose(light, 15, (3.0, 6.0), 0.2, draw)
     assert abs(float(mean.mean() / middle.mean()) - 1) < 0.02
     assert mean.std() < middle.std()
 
@@ -169,6 +184,23 @@ def test_resuming_is_the_same_as_never_stopping(folder, tmp_path):
     resumed.run(steps=6)  # finishes the sweep that was cut off
     for name, value in load_weights(tmp_path / "whole" / "ema.safetensors").items():
         assert torch.equal(value, load_weights(tmp_path / "halves" / "ema.safetensors")[name]), name
+
+
+def test_hardness_grows_along_a_run(folder, tmp_path, monkeypatch):
+    t = trainer(folder, tmp_path)
+    t.recipe = replace(t.recipe, hardness=(0.2, 0.6))
+    seen = []
+    plain = t.pairs.batch
+    monkeypatch.setattr(t.pairs, "batch", lambda n, seed, h: seen.append(h) or plain(n, seed, h))
+    t.run(steps=4)
+    assert seen == pytest.approx([0.2, 0.3, 0.4, 0.5])
+
+
+def test_bfloat16_trains_float32_weights(folder, tmp_path):
+    t = trainer(folder, tmp_path, bf16=True)
+    t.run(steps=2)
+    assert {p.dtype for p in t.parameters} == {torch.float32}
+    assert math.isfinite(t.validate()["S3-U3"])
 
 
 def test_training_lowers_the_loss(folder, tmp_path):
