@@ -136,6 +136,27 @@ def _marked(value):
     return []
 
 
+def silent_pictures(notebook):
+    """Return one line for every picture that an executed notebook shows without alternative text.
+
+    A learner who cannot see hears these texts instead.
+    """
+    found = []
+    for number, cell in enumerate(without_widgets(notebook).cells, 1):
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            text = "".join(data.get("text/html", ""))
+            bare = any(kind.startswith("image/") for kind in data) and not text
+            silent = [
+                tag
+                for tag in re.findall(r"<img\b[^>]*>", text)
+                if not re.search(r'\salt="[^"]+"', tag)
+            ]
+            if bare or silent:
+                found.append(f"cell {number} shows a picture without alternative text")
+    return found
+
+
 def execute(path):
     """Run one notebook in a kernel of its own, in its own folder."""
     notebook = nbformat.read(path, as_version=4)
@@ -161,6 +182,7 @@ def execute(path):
             errors.append(str(error).strip().splitlines()[0])
     seconds = time.perf_counter() - start
     errors += [f"in a widget: {text}" for text in hidden_errors(notebook)]
+    errors += silent_pictures(notebook)
     return Run(path, notebook, errors, seconds, watch.cpu_s, watch.mb)
 
 

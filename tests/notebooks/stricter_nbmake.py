@@ -1,4 +1,5 @@
-"""nbmake that also fails on what a cell hides: errors inside widgets, and too much memory.
+"""nbmake that also fails on what nobody sees: errors inside widgets, pictures without alternative
+text, and too much memory.
 
 `install()` puts it in nbmake's place, so that one run of a notebook serves every check.
 """
@@ -21,6 +22,7 @@ class StricterRun(NotebookRun):
         if result.error is not None:
             return result
         faults = [f"in a widget: {text}" for text in run_course.hidden_errors(result.nb)]
+        faults += run_course.silent_pictures(result.nb)
         if watch.mb > run_course.LIMIT_MB:
             faults.append(f"peak memory {watch.mb:.0f} MB; {run_course.LIMIT_MB} MB are allowed")
         error = NotebookError(faults[0], "\n".join(faults), -1) if faults else None

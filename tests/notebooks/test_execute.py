@@ -80,6 +80,26 @@ def test_a_failing_notebook_fails(tmp_path, source, words):
     assert any(words in error for error in run_course.execute(path).errors)
 
 
+SILENT = """
+from IPython.display import HTML
+HTML('<img src="data:," alt="">')
+"""
+BARE = """
+import matplotlib.pyplot as plt
+from IPython.display import Image, display
+plt.imsave("dot.png", [[0.0]])
+display(Image("dot.png"))
+"""
+
+
+@pytest.mark.parametrize("source", [SILENT, BARE], ids=["html", "png"])
+def test_a_picture_without_alternative_text_fails(tmp_path, source):
+    path = save(tmp_path / "silent.ipynb", source)
+    result = StricterRun(path, 60, kernel="python3").execute()
+    assert result.error.summary == "cell 2 shows a picture without alternative text"
+    assert run_course.execute(path).errors == [result.error.summary]
+
+
 def test_too_much_memory_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(run_course, "LIMIT_MB", 10)  # less than any kernel takes
     path = save(tmp_path / "big.ipynb", "import time; time.sleep(0.3)")
