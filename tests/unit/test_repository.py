@@ -312,6 +312,7 @@ ROWS = [
     {"classical", "mssnet", "models"},
     {"metrics"},
     {"restore"},
+    {"hallucination"},
     {"show", "exercises"},
     {"training"},
     {"cli"},

@@ -1,0 +1,197 @@
+"""Recorded and invented: the operators behind it, the projection, and the dial."""
+
+import math
+
+import pytest
+import torch
+
+from mssnet_edu import degrade, hallucination, images, metrics, samples
+from mssnet_edu.degrade.optics import convolve
+from mssnet_edu.hallucination import Downscale, blockiness, dial, project, shares, split, start
+
+OPERATORS = {
+    "area": Downscale(8),
+    "area, 3x": Downscale(3),
+    "bicubic": Downscale(8, "bicubic"),
+    "bicubic, 4x": Downscale(4, "bicubic"),
+    "Gaussian blur, then area": Downscale(4, kernel=degrade.gaussian_kernel(1.2)),
+    "slanted blur, then area": Downscale(4, kernel=degrade.line_kernel(7, 30)),
+    "slanted blur, then bicubic": Downscale(2, "bicubic", degrade.line_kernel(5, 60)),
+}
+
+
+@pytest.fixture(scope="module")
+def cat():
+    return images.crop(samples.load("cat"), (150, 40, 128, 96))
+
+
+@pytest.fixture(params=OPERATORS, ids=lambda name: name.replace(" ", "-"))
+def a(request):
+    return OPERATORS[request.param]
+
+
+@pytest.fixture
+def large(a):
+    return torch.rand(3, 6 * a.factor, 8 * a.factor, generator=torch.Generator().manual_seed(1))
+
+
+def test_pinv_is_the_pseudo_inverse(a, large):
+    again = a(a.pinv(a(large)))
+    torch.testing.assert_close(again, a(large), atol=1e-5, rtol=0)  # A A⁺ A = A
+    once = a.pinv(a(large))
+    torch.testing.assert_close(a.pinv(a(once)), once, atol=1e-5, rtol=0)  # A⁺A is a projector
+
+
+def test_invented_is_orthogonal_idempotent_and_invisible(a, large):
+    made = large - a.pinv(a(large))
+    torch.testing.assert_close(made - a.pinv(a(made)), made, atol=1e-5, rtol=0)
+    assert a(made).abs().max() < 1e-5
+    assert abs((made.double() * a.pinv(a(large)).double()).sum()) < 1e-2
+
+
+def test_adjoint(a, large):
+    small = torch.rand(3, 6, 8)
+    left = (a(large).double() * small.double()).sum()
+    right = (large.double() * a.adjoint(small).double()).sum()
+    torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-5)
+
+
+def test_operators_are_the_courses_own_downscales(cat):
+    for method in ("area", "bicubic"):
+        small = degrade.resample(cat, (12, 16), method)
+        torch.testing.assert_close(Downscale(8, method)(cat), small, atol=1e-6, rtol=0)
+    kernel = degrade.line_kernel(7, 30)
+    blurred = convolve(cat[None], kernel)[0]
+    wanted = degrade.resample(blurred, (24, 32), "area")
+    torch.testing.assert_close(Downscale(4, kernel=kernel)(cat), wanted, atol=1e-6, rtol=0)
+
+
+def test_area_of_a_mosaic_and_of_batches(cat):
+    small = degrade.downscale(cat, 8)
+    squares = degrade.enlarge(small, 8, "nearest")
+    torch.testing.assert_close(Downscale(8).pinv(small), squares, atol=1e-6, rtol=0)
+    both = torch.stack([cat, cat.flip(-1)])
+    torch.testing.assert_close(Downscale(8)(both)[1], Downscale(8)(cat.flip(-1)))
+
+
+@pytest.mark.parametrize("kind", ["smooth", "mosaic"])
+def test_starts_are_consistent(a, kind):
+    small = torch.rand(3, 6, 8)
+    again = a(start(small, kind=kind, downscale=a))
+    torch.testing.assert_close(again, small, atol=1e-3, rtol=0)
+
+
+def test_split_sums_to_the_consistent_answer(cat):
+    small = degrade.downscale(cat, 8)
+    answer = degrade.enlarge(small, 8)
+    recorded, invented = split(small, answer)
+    torch.testing.assert_close(Downscale(8)(recorded + invented), small, atol=1e-6, rtol=0)
+    assert Downscale(8)(invented).abs().max() < 1e-6
+    assert abs((recorded.double() * invented.double()).sum()) < 1e-3
+    recorded, invented = split(small, cat)  # the original splits without a rest
+    torch.testing.assert_close(recorded + invented, cat, atol=1e-6, rtol=0)
+
+
+def test_shares(cat):
+    small = degrade.downscale(cat, 8)
+    found = shares(small, cat)
+    assert found.numbers_invented_share == 63 / 64
+    assert 0.01 < found.energy_invented_share < 0.5
+    assert math.isclose(10 ** (found.invented_db / 10), found.energy_invented_share)
+    total = 10 ** (found.recorded_db / 10) + 10 ** (found.invented_db / 10)
+    assert math.isclose(total, 1, abs_tol=1e-9)
+    assert shares(small, start(small, kind="mosaic")).energy_invented_share < 1e-9
+
+
+def hard_pairs():
+    draw = torch.Generator().manual_seed(2)
+    noise = torch.rand(3, 96, 128, generator=draw)
+    snow = (torch.rand(3, 96, 128, generator=draw) > 0.5).float()  # all pixels at an end
+    small = torch.rand(3, 12, 16, generator=draw)
+    ends = (torch.rand(3, 12, 16, generator=draw) > 0.5).float()  # black and white wanted
+    cat = images.crop(samples.load("cat"), (150, 40, 128, 96))
+    lit = (2.5 * cat - 0.6).clamp(0, 1)  # half of it clipped
+    pairs = {
+        "noise to noise": (noise, small),
+        "snow to noise": (snow, small),
+        "noise to the ends": (noise, ends),
+        "snow to the ends": (snow, ends),
+        "a cat to itself": (degrade.enlarge(degrade.downscale(cat, 8), 8), cat),
+        "clipped": (degrade.enlarge(degrade.downscale(lit, 8), 8), lit),
+        "another cat": (cat.flip(-1), cat),
+    }
+    return {
+        name: (large, goal if goal.shape[-1] == 16 else degrade.downscale(goal, 8))
+        for name, (large, goal) in pairs.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["smooth", "mosaic"])
+@pytest.mark.parametrize(("large", "small"), hard_pairs().values(), ids=hard_pairs())
+def test_project_reaches_50_db_and_45_in_a_file(large, small, kind):
+    answer = project(large, small, kind=kind)
+    assert answer.min() >= 0
+    assert answer.max() <= 1
+    assert metrics.consistency_db(answer, small) >= 50
+    filed = project(large, small, kind=kind, eight_bit=True)
+    torch.testing.assert_close((255 * filed).round() / 255, filed)
+    assert metrics.consistency_db(filed, small) >= 45
+
+
+def test_project_for_bicubic(cat):
+    small = degrade.downscale(cat, 8, "bicubic")
+    answer = project(cat.flip(-1), small, "bicubic")
+    assert metrics.consistency_db(answer, small, "bicubic") >= 45
+
+
+def test_project_leaves_a_consistent_answer_alone(cat):
+    torch.testing.assert_close(project(cat, degrade.downscale(cat, 8)), cat, atol=1e-6, rtol=0)
+
+
+def test_the_mosaic_projection_is_the_smallest_change(cat):
+    small = degrade.downscale(cat, 8)
+    other = 0.4 + 0.2 * cat.flip(-1)  # far from the ends: nothing is clamped
+    least = (project(other, small, kind="mosaic") - other).square().sum()
+    assert least <= (project(other, small) - other).square().sum()
+
+
+def test_dial(cat):
+    small = degrade.downscale(cat, 8)
+    answer = 0.2 + 0.5 * cat.flip(-1)
+    for kind in ("smooth", "mosaic"):
+        base = start(small, kind=kind).clamp(0, 1)
+        torch.testing.assert_close(dial(small, answer, 0, kind), base, atol=1e-6, rtol=0)
+        a = Downscale(8)
+        for alpha in (0.5, 1):  # a calm answer: nothing is clamped
+            calm = small * 0.5 + 0.25
+            again = a(dial(calm, 0.5 + 0.2 * answer, alpha, kind))
+            torch.testing.assert_close(again, calm, atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match="alpha is -1"):
+        dial(small, answer, -1)
+
+
+@pytest.mark.parametrize("name", ["cat", "coffee", "astronaut", "tesla_portrait"])
+def test_the_smooth_start_has_no_seams(name):
+    photo = degrade.crop_to_multiple(samples.load(name), 8)
+    small = degrade.downscale(photo, 8)
+    assert blockiness(start(small, kind="mosaic")) > 100
+    assert blockiness(start(small).clamp(0, 1)) < 1.15
+    # ... and a projected answer does not get any either, not even one that was far off
+    far = degrade.enlarge(small.flip(-1), 8)
+    assert blockiness(project(far, small)) < 1.3
+
+
+def test_wrong_sizes_are_explained(cat):
+    with pytest.raises(images.PhotoError, match="whole number of times larger"):
+        split(torch.rand(3, 10, 10), cat)
+    with pytest.raises(images.PhotoError, match="crop_to_multiple"):
+        Downscale(8)(torch.rand(3, 50, 64))
+    with pytest.raises(ValueError, match="choose one of 'area', 'bicubic'"):
+        Downscale(8, "nearest")
+    with pytest.raises(ValueError, match="choose one of 'mosaic', 'smooth'"):
+        project(cat, degrade.downscale(cat, 8), kind="soft")
+
+
+def test_the_public_names_exist():
+    for name in hallucination.__all__:
+        assert getattr(hallucination, name).__doc__
