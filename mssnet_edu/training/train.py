@@ -31,6 +31,7 @@ from mssnet_edu.training.recipes import RECIPES, Recipe
 __all__ = ["Trainer", "add_parser", "load_weights", "save_weights", "start_weights"]
 
 WARM_UP = 200  # steps
+MUON_DECAY = 0.2  # times the rate: without it Muon's weights grow until the network blows up
 VALIDATION_SEED = 20_240_601
 
 
@@ -216,7 +217,7 @@ class Trainer:
         known = {id(p) for p in inner}
         outer = [p for p in named.values() if id(p) not in known]
         adam = torch.optim.AdamW(outer, lr=self.recipe.rate, betas=(0.9, 0.99), fused=self.gpu)
-        muon = Muon(inner, lr=self.recipe.muon_rate)
+        muon = Muon(inner, lr=self.recipe.muon_rate, weight_decay=MUON_DECAY)
         for optimiser in (adam, muon):
             for group in optimiser.param_groups:
                 group["peak"] = group["lr"]
@@ -300,14 +301,15 @@ class Trainer:
         twice, inputs = torch.cat([sharp, sharp]), torch.cat([blurry, blurry])
         # the early stages keep the fidelity task; the mean of the draws keeps the last one honest
         loss = 0.2 * losses.paper_loss(pictures[:-1], twice) / len(pictures)
-        loss = loss + 2.0 * ((one + other) / 2 - sharp).abs().mean()
+        loss = loss + ((one + other) / 2 - sharp).abs().mean()
         loss = loss + 20.0 * (reduce(answer, 8) - reduce(twice, 8)).abs().mean()
+        loss = loss + 2.0 * losses.colour(answer, twice) + losses.texture(answer, twice)
         with self._precision():
             loss = loss + 0.5 * losses.perceptual(self.eye, answer, twice)
             self.critic.requires_grad_(False)
             scores = self.critic(answer, inputs)
             self.critic.requires_grad_(True)
-        loss = loss + 0.1 * losses.adversarial(scores.float(), True)
+        loss = loss + 0.15 * losses.adversarial(scores.float(), True)
         return loss + 0.5 * losses.diversity(one, other, sharp, blurry), one.detach()
 
     def _teach_critic(self, made: Tensor, blurry: Tensor, sharp: Tensor) -> None:

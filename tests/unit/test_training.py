@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional as F
 
 from mssnet_edu.images import to_linear
 from mssnet_edu.mssnet import MSSNetConfig
@@ -160,6 +161,29 @@ def test_diversity_asks_draws_to_differ():
     same = losses.diversity(sharp, sharp, sharp, blurry)
     assert same == pytest.approx(1.0)
     assert losses.diversity(sharp, torch.rand_like(sharp), sharp, blurry) < 0.2
+
+
+def ripple(strength):
+    """A chequerboard of single pixels: the finest structure there is."""
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    return (strength * (-1.0) ** (x + y)).expand(1, 3, 64, 64)
+
+
+def test_a_ripple_is_neither_diversity_nor_texture():
+    sharp = F.interpolate(torch.rand(1, 3, 16, 16), scale_factor=4, mode="bicubic").clamp(0, 1)
+    soft = F.avg_pool2d(sharp, 9, stride=1, padding=4, count_include_pad=False)
+    one, other = soft + ripple(0.1), soft - ripple(0.1)
+    assert losses.diversity(one, other, sharp, soft) > 0.6
+    assert losses.texture(one, sharp) > losses.texture(soft, sharp)
+    assert losses.texture(sharp, sharp) == 0
+    assert losses.texture(sharp.flip(-1), sharp) < 0.7 * losses.texture(soft, sharp)
+
+
+def test_only_colour_counts_as_colour():
+    sharp = torch.rand(1, 3, 16, 16)
+    assert losses.colour(sharp + 0.1, sharp) < 1e-6
+    redder = sharp + torch.tensor([0.1, 0.0, 0.0])[None, :, None, None]
+    assert losses.colour(redder, sharp) > 0.03
 
 
 def trainer(folder, out, recipe="ablation-full", **options):
