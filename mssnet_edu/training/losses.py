@@ -92,7 +92,7 @@ def texture(picture: Tensor, sharp: Tensor) -> Tensor:
 
 
 def colour(picture: Tensor, sharp: Tensor) -> Tensor:
-    """Mean absolute difference of colour without brightness: noise must not make coloured flecks."""
+    """Mean absolute difference of colour, brightness apart: noise must not make coloured flecks."""
     difference = picture - sharp
     return (difference - difference.mean(1, keepdim=True)).abs().mean()
 
