@@ -46,6 +46,7 @@ ARCHITECTURES = {
     "st-lpips": "mssnet_edu.models.perceptual:build",
     "mssnet": "mssnet_edu.mssnet:build",
     "mssnet-upscaler": "mssnet_edu.models.mssnet_upscaler:build",
+    "vit": "mssnet_edu.models.vit:build",
 }
 TASKS = ("deblur", "upscale", "features", "classify", "perceptual")
 MAX_FILE_BYTES = 16_000_000
@@ -367,14 +368,16 @@ def _pack(state, int8):
 
 
 def _quantise(weight):
-    """Round a convolution's weights to int8, four input channels to a scale.
+    """Round weights to int8, four input channels of a convolution, or eight numbers of a linear
+    layer, to a scale.
 
-    weight: (out, in, kh, kw) -> int8 of the same shape, fp16 scales (out, in/4).
+    weight: (out, in, kh, kw) -> int8 of the same shape, fp16 scales (out, in/4); or (out, in).
     Fine scales matter: one large weight would coarsen all that share its scale. And in each kernel
     the sum is kept: photos are smooth, so an error in the sum is seen, a ripple hardly.
     """
     out, inputs = weight.shape[:2]
-    groups = inputs // 4 if inputs % 4 == 0 else 1
+    size = 4 if weight.ndim > 2 else 8
+    groups = inputs // size if inputs % size == 0 else 1
     grouped = weight.reshape(out, groups, -1)
     scale = (grouped.abs().amax(2) / 127).clamp(min=1e-6).half()  # (out, groups)
     exact = (grouped / scale[..., None].float()).view(out, inputs, -1)  # (out, in, kh*kw)
