@@ -1,9 +1,34 @@
-"""MSSNet: the network, its stages one by one, and the authors' checkpoint files."""
+"""MSSNet: the network, its stages, what is inside it, and the authors' checkpoint files."""
 
+from mssnet_edu.mssnet.ablation import Ablation, beyond_luck
 from mssnet_edu.mssnet.checkpoints import load_official_checkpoint
+from mssnet_edu.mssnet.inspect import (
+    BANDS_PX,
+    ReceptiveField,
+    ScaleEnergy,
+    StageFeatures,
+    feature_maps,
+    receptive_field,
+    residual_energy,
+)
 from mssnet_edu.mssnet.network import MSSNet, MSSNetConfig, StageResult
 
-__all__ = ["MSSNet", "MSSNetConfig", "StageResult", "build", "load_official_checkpoint"]
+__all__ = [
+    "BANDS_PX",
+    "Ablation",
+    "MSSNet",
+    "MSSNetConfig",
+    "ReceptiveField",
+    "ScaleEnergy",
+    "StageFeatures",
+    "StageResult",
+    "beyond_luck",
+    "build",
+    "feature_maps",
+    "load_official_checkpoint",
+    "receptive_field",
+    "residual_energy",
+]
 
 
 def build(**config) -> MSSNet:

@@ -2,6 +2,7 @@
 
 Still: photos, detail, spectrum, kernel, table, plot (with axes), workflow; beside joins them.
 To handle: compare, compare_many, stage_player, sliders.
+Inside MSSNet: receptive_fields and unshuffle, still; feature_viewer and unshuffle_toy, to handle.
 Each returns an object that shows itself as the last line of a cell; all carry alternative text.
 """
 
@@ -14,13 +15,17 @@ _HOME = {
     "compare": "comparison",
     "compare_many": "comparison",
     "detail": "figures",
+    "feature_viewer": "inside",
     "kernel": "figures",
     "photos": "figures",
     "plot": "figures",
+    "receptive_fields": "inside",
     "sliders": "handles",
     "spectrum": "figures",
     "stage_player": "stages",
     "table": "figures",
+    "unshuffle": "inside",
+    "unshuffle_toy": "inside",
     "workflow": "diagram",
 }
 

@@ -1,0 +1,92 @@
+"""Small MSSNets with one idea left out each, trained alike: to see what each idea is worth.
+
+Made by scripts/train_ablation.sh. `load_model("mssnet-ablation")` gives them all.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from mssnet_edu.mssnet.network import MSSNet, MSSNetConfig
+
+__all__ = ["REMEDIES", "Ablation", "beyond_luck", "build"]
+
+# What is left out, and the configuration that does so.
+REMEDIES = {
+    "full": {},
+    "equal stages": {"unets": (2, 2, 2)},
+    "colours only": {"feature_propagation": False},
+    "bilinear": {"pixel_unshuffle": False},
+}
+
+
+class Ablation(nn.Module):
+    """A set of small MSSNets: the full one and three with a remedy left out, for each seed.
+
+    `ablation["bilinear"]` is the list of networks of that kind, one for each seed; `kinds` are all
+    names, "full" first. Called like a network, the set answers with the first full one.
+
+    >>> Ablation(wf=4, scale=2, vscale=2, seeds=[0]).kinds
+    ['full', 'equal stages', 'colours only', 'bilinear']
+    """
+
+    def __init__(self, wf: int = 8, scale: int = 8, vscale: int = 8, seeds: Sequence[int] = (0, 1)):
+        super().__init__()
+        self.kinds, self.seeds = list(REMEDIES), list(seeds)
+        if not self.seeds:
+            raise ValueError("seeds is empty; give at least one.")
+        self.networks = nn.ModuleDict(
+            {
+                self.key(kind, seed): MSSNet(MSSNetConfig(wf, scale, vscale, **change))
+                for seed in self.seeds
+                for kind, change in REMEDIES.items()
+            }
+        )
+
+    @staticmethod
+    def key(kind: str, seed: int) -> str:
+        """The name of one network's weights in the file.
+
+        >>> Ablation.key("equal stages", 1)
+        'equal-stages-1'
+        """
+        return f"{kind.replace(' ', '-')}-{seed}"
+
+    def __getitem__(self, kind: str) -> list[MSSNet]:
+        if kind not in self.kinds:
+            raise KeyError(f"there is no kind {kind!r}; there are {', '.join(self.kinds)}")
+        return [self.networks[self.key(kind, seed)] for seed in self.seeds]
+
+    def forward(self, photo: Tensor) -> Tensor:
+        """The answer of the full network of the first seed, raw, in the shape of `photo`."""
+        return self[self.kinds[0]][0](photo)
+
+
+def beyond_luck(full: Sequence[float], without: Sequence[float]) -> str:
+    """Can the difference be told from luck? "worse", "better" or "luck", for the one left out.
+
+    full, without: a score for each seed, in the same order, higher is better. The difference counts
+    if it has the same sign for every seed and is, for every seed, larger than the distance between
+    the best and the worst full network: twins that differ by nothing but luck. A rule of thumb; two
+    seeds are no proof. Raises ValueError for unequal lengths or fewer than two seeds.
+
+    >>> beyond_luck([1.0, 1.1], [0.7, 0.6]), beyond_luck([1.0, 1.1], [0.95, 1.0])
+    ('worse', 'luck')
+    """
+    if len(full) != len(without) or len(full) < 2:
+        raise ValueError(
+            f"full has {len(full)} scores, without {len(without)}; expected the same number, at "
+            "least two."
+        )
+    spread = max(full) - min(full)
+    differences = [b - a for a, b in zip(full, without, strict=True)]
+    if all(d < -spread for d in differences):
+        return "worse"
+    if all(d > spread for d in differences):
+        return "better"
+    return "luck"
+
+
+def build(**config) -> Ablation:
+    """The set that a model card's `config` describes, with random weights."""
+    return Ablation(**config)
