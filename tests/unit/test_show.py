@@ -231,7 +231,7 @@ def test_figures_stand_beside_each_other(cat):
 def test_workflow_shows_shapes_that_flowed(network):
     photo = torch.rand(3, 40, 50)
     figure = me.show.workflow(network, photo)
-    assert len(read(figure).images) == 5  # in, S1, S2, S3, out
+    assert len(read(figure).images) == 6  # in, S1, S2, S3, the raw answer, out
     for shape in ("3 × 40 × 50", "1 × 3 × 40 × 50", "25 × 20"):
         assert shape in figure.html
     assert figure.alt.startswith("Workflow: a photo of 50 × 40 px goes into MSSNet")
@@ -243,7 +243,40 @@ def test_workflow_passes_options_on():
     upscaler = MSSNetUpscaler(MSSNetConfig(4, 4, 4)).eval()
     figure = me.show.workflow(upscaler, torch.rand(3, 16, 16), factor=4)
     assert "enlarge smoothly" in figure.html
+    assert len(read(figure).images) == 7  # also the enlarged photo, on its way
     assert figure.alt.endswith("a photo of 64 × 64 px comes out.")
+
+
+def test_workflow_draws_the_steps_of_a_network_that_draws():
+    from mssnet_edu.models.mssnet_upscaler import MSSNetUpscaler
+
+    upscaler = MSSNetUpscaler(MSSNetConfig(4, 4, 4, noise=True)).eval()
+    photo = torch.rand(3, 16, 16)
+    one, again, other = (me.show.workflow(upscaler, photo, factor=2, seed=s) for s in (1, 1, 2))
+    assert "add random numbers, seed 1" in one.html
+    assert "1 × 1 × 32 × 32" in one.html
+    shown = [[image["src"] for image in read(figure).images] for figure in (one, again, other)]
+    assert shown[0] == shown[1]
+    # the same photo goes in; the random numbers and all that follows differ
+    assert [a == b for a, b in zip(shown[0], shown[2], strict=True)] == [True, True] + 6 * [False]
+
+
+def test_workflow_shows_the_edges_it_mirrors_and_cuts():
+    photo = torch.rand(3, 33, 50)
+    figure = me.show.workflow("mssnet-deblur", photo)
+    for text in ("a multiple of 16", "1 × 3 × 48 × 64", "cut the mirrored edges off", "50 × 33 px"):
+        assert text in figure.html
+    answer = pixels(read(figure).images[-1]["src"])
+    assert np.array_equal(answer, np.array(me.images.to_pillow(me.deblur(photo))))
+
+
+def test_workflow_refuses_kindly():
+    with pytest.raises(ValueError, match="task 'classify'"):
+        me.show.workflow("efficientnet-lite0", torch.rand(3, 64, 64))
+    with pytest.raises(me.images.PhotoError, match="at least 32 x 32"):
+        me.show.workflow("mssnet-deblur", torch.rand(3, 20, 64))
+    with pytest.raises(ValueError, match="mssnet-x8"):
+        me.show.workflow("mssnet-x8-fidelty", torch.rand(3, 64, 64))
 
 
 # --- widgets -------------------------------------------------------------------------------------
