@@ -46,7 +46,9 @@ ARCHITECTURES = {
     "st-lpips": "mssnet_edu.models.perceptual:build",
     "mssnet": "mssnet_edu.mssnet:build",
     "mssnet-upscaler": "mssnet_edu.models.mssnet_upscaler:build",
+    "mssnet-ablation": "mssnet_edu.mssnet.ablation:build",
     "vit": "mssnet_edu.models.vit:build",
+    "featsharp": "mssnet_edu.featsharp:build",
 }
 TASKS = ("deblur", "upscale", "features", "classify", "perceptual")
 MAX_FILE_BYTES = 16_000_000
