@@ -1,0 +1,146 @@
+"""Turn the runs of scripts/train_ablation.sh into data/weights/mssnet-ablation: one file, one card.
+
+    python scripts/export_ablation.py runs/ablation
+
+All seeds that are complete (all four networks trained) are taken, at least two. Each network's
+averaged (EMA) weights are exported as fp16. The card's table is measured here: the mean gain over
+the blurred photo on the validation photographs, under short blurs of the kind they were trained on.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import render_cards
+import torch
+from export_mssnet import CORPUS, PAPER
+
+from mssnet_edu import degrade, images, metrics
+from mssnet_edu.models.catalogue import ModelInfo, save_model
+from mssnet_edu.mssnet import Ablation
+from mssnet_edu.mssnet.ablation import REMEDIES
+from mssnet_edu.training import trials
+from mssnet_edu.training.train import load_weights
+
+NAME = "mssnet-ablation"
+LENGTHS_PX = (4, 8)
+KINDS = ("line", "camera")
+SIDE_PX = 256
+
+
+def seeds_of(folder: Path) -> list[int]:
+    """The seeds of which all networks are there, trained for the same number of steps."""
+    steps: dict[int, dict[str, int]] = {}
+    for file in sorted(folder.glob("*/run.json")):
+        name, seed = file.parent.name.rsplit("-", 1)
+        steps.setdefault(int(seed), {})[name] = json.loads(file.read_text())["step"]
+    names = {kind.replace(" ", "-") for kind in RUNS.values()}
+    complete = {seed: found for seed, found in steps.items() if set(found) == names}
+    if len(complete) < 2:
+        sys.exit(f"{folder} holds {len(complete)} complete seeds; two are needed to see luck.")
+    if len({step for found in complete.values() for step in found.values()}) > 1:
+        sys.exit(f"The networks in {folder} were not trained equally long: {complete}")
+    return sorted(complete)
+
+
+RUNS = {  # the kind in the set -> the name that its recipe and its run have
+    "full": "full",
+    "equal stages": "equal-stages",
+    "colours only": "rgb-only",
+    "bilinear": "bilinear",
+}
+
+
+def export(folder: Path, out: Path | None = None) -> ModelInfo:
+    """Write the set of a folder of runs; returns what the catalogue now knows about it."""
+    assert list(RUNS) == list(REMEDIES)
+    seeds = seeds_of(folder)
+    one = json.loads((folder / f"full-{seeds[0]}" / "run.json").read_text())
+    widths = {key: one["config"][key] for key in ("wf", "scale", "vscale")}
+    config = {**widths, "seeds": seeds}
+    ablation = Ablation(**config)
+    hours = 0.0
+    for kind, name in RUNS.items():
+        for seed in seeds:
+            run = folder / f"{name}-{seed}"
+            about = json.loads((run / "run.json").read_text())
+            network = ablation.networks[ablation.key(kind, seed)]
+            found = {k: tuple(v) if isinstance(v, list) else v for k, v in about["config"].items()}
+            if found != network.config.to_dict():
+                raise ValueError(f"{run} was trained as {found}, not as {network.config}")
+            network.load_state_dict(load_weights(run / "ema.safetensors"))
+            hours += about["seconds"] / 3600
+    ablation.half().float()  # what is measured is what is shipped
+    measured = {
+        f"gain in dB over the blurred photo, mean of {len(blurred())} photos": gains(ablation),
+        "training": {"steps of each network": one["step"], "hours, all together": round(hours, 2)},
+    }
+    return save_model(
+        ablation,
+        out,
+        name=NAME,
+        task="deblur",
+        architecture=NAME,
+        config=config,
+        summary="Small MSSNets for notebook 03: the full one, and one without each of the three "
+        "remedies, each trained alike with the same seeds. For comparison, not for use.",
+        licence="MIT (weights made by this project; see the corpus list for its photographs)",
+        author="mssnet_edu contributors; network by Kim, Lee and Cho (2022)",
+        source=f"trained by this project; architecture: {PAPER}",
+        made_by="sh scripts/train_ablation.sh FOLDER; python scripts/export_ablation.py RUNS",
+        trained_on=f"{CORPUS}, blurred on the fly by short motion and defocus, with a little noise",
+        multiple_of=16,
+        min_px=32,
+        halo_px=64,
+        measured=measured,
+        failures=(
+            "Far smaller, and trained far shorter, than mssnet-deblur: use that one.",
+            "Blur longer than about 10 px stays nearly as it is.",
+            "What a remedy is worth here need not be what it is worth in a large network that was "
+            "trained for days.",
+        ),
+    )
+
+
+def blurred() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """(blurred, sharp) pairs from the validation photographs; 8-bit, as files are."""
+    pairs = []
+    for number, (name, photo) in enumerate(sorted(trials.load_photos().items())):
+        [(left, top)] = trials.busiest(photo, (SIDE_PX, SIDE_PX), 1)
+        sharp = photo[:, top : top + SIDE_PX, left : left + SIDE_PX]
+        kind, length_px = KINDS[number % 2], LENGTHS_PX[number // 2 % 2]
+        path = degrade.motion_path(kind, length_px, angle_deg=37 * number, seed=number)
+        photo = degrade.add_noise(degrade.motion_blur(sharp, path), trials.NOISE / 2, seed=number)
+        pairs.append((trials.round_to_bytes(images.check(photo, name)[0]), sharp))
+    return pairs
+
+
+@torch.inference_mode()
+def gains(ablation: Ablation) -> dict[str, dict[str, float]]:
+    """Mean gain (dB) of each network over the blurred photo, and its numbers; a row a network."""
+    pairs, rows = blurred(), {}
+    before = sum(metrics.psnr(*pair) for pair in pairs) / len(pairs)
+    for kind in ablation.kinds:
+        row = {}
+        for seed, network in zip(ablation.seeds, ablation[kind], strict=True):
+            scores = [metrics.psnr(network(b).clamp(0, 1), s) for b, s in pairs]
+            row[f"seed {seed}"] = round(sum(scores) / len(scores) - before, 3)
+        row["learned numbers"] = sum(p.numel() for p in ablation[kind][0].parameters())
+        rows[kind] = row
+    return rows
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("runs", type=Path, help="folder with full-0, bilinear-1, ...")
+    args = parser.parse_args()
+    info = export(args.runs)
+    render_cards.main()
+    print(f"{info.name}: {info.parameters:,} numbers, {sum(f.bytes for f in info.files):,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
