@@ -2,7 +2,7 @@
 
 Still: photos, detail, spectrum, kernel, table, plot (with axes), workflow; beside joins them.
 To handle: compare, compare_many, stage_player, sliders.
-Inside MSSNet: receptive_fields and unshuffle, still; feature_viewer and unshuffle_toy, to handle.
+Inside MSSNet: left_out, receptive_fields, unshuffle; to handle: feature_viewer, unshuffle_toy.
 Each returns an object that shows itself as the last line of a cell; all carry alternative text.
 """
 
@@ -17,6 +17,7 @@ _HOME = {
     "detail": "figures",
     "feature_viewer": "inside",
     "kernel": "figures",
+    "left_out": "inside",
     "photos": "figures",
     "plot": "figures",
     "receptive_fields": "inside",

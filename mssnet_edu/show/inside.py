@@ -1,4 +1,4 @@
-"""See inside MSSNet: pixel-unshuffle by hand, its feature maps, and how far it looks."""
+"""See inside MSSNet: pixel-unshuffle, feature maps, how far it looks, what each idea is worth."""
 
 import torch
 from torch.nn import functional as F
@@ -7,7 +7,7 @@ from mssnet_edu.show import figures, look
 from mssnet_edu.show.look import Figure
 from mssnet_edu.show.stages import signed
 
-__all__ = ["feature_viewer", "receptive_fields", "unshuffle", "unshuffle_toy"]
+__all__ = ["feature_viewer", "left_out", "receptive_fields", "unshuffle", "unshuffle_toy"]
 
 TOY_PX = 270  # how wide each part of the toy is drawn
 TOY_FACTORS = (1, 2, 4, 8)
@@ -286,4 +286,74 @@ def receptive_fields(photo, field, alt=None, share=0.9):
         for door, reach in zip(doors, reaches, strict=True)
     ]
     alt = alt or f"What one pixel of {field.stage} listens to: {'; '.join(said)}."
+    return figures.plot(fig, alt=alt)
+
+
+# -- what an idea is worth -----------------------------------------------------------------------
+
+VERDICTS = {
+    "worse": "worse, beyond luck",
+    "better": "better, beyond luck",
+    "luck": "cannot be told from luck",
+}
+
+
+def left_out(gains, alt=None):
+    """What is lost or won by leaving something out, beside what luck alone does.
+
+    gains: {"full": [...], "name of what is left out": [...], ...}, in dB, one number for each seed,
+    in the same order; the first entry is the complete network. A dot is the difference to the
+    complete network of the same seed; the grey band is as wide as complete networks differ among
+    themselves. The words follow `me.mssnet.beyond_luck`. Raises ValueError for fewer than two
+    entries or seeds.
+
+    >>> left_out({"full": [1.0, 1.1], "without": [0.6, 0.7]})
+    Figure: Left out, without: -0.40, -0.40 dB, worse, beyond luck. Luck alone: 0.10 dB.
+    """
+    from mssnet_edu.mssnet import beyond_luck
+
+    if len(gains) < 2:
+        raise ValueError("gains needs the complete network and at least one that lacks something")
+    (_, full), *others = gains.items()
+    luck = max(full) - min(full)
+    found = {
+        name: ([b - a for a, b in zip(full, scores, strict=True)], beyond_luck(full, scores))
+        for name, scores in others
+    }
+    fig, ax = figures.axes(width_px=860, height_px=90 + 66 * len(found))
+    ax.axvspan(-luck, luck, color="#dfe4e8", label="what luck alone does", zorder=0)
+    ax.axvline(0, color=look.MUTED, linewidth=1.2)
+    markers = "oDs^v"
+    for i in range(len(full)):
+        across = [differences[i] for differences, _ in found.values()]
+        ax.plot(
+            across,
+            [row + 0.24 * (i - (len(full) - 1) / 2) for row in range(len(found))],  # none hidden
+            markers[i % len(markers)],
+            color=look.INK,
+            markersize=9,
+            fillstyle="full" if i == 0 else "none",
+            markeredgewidth=1.8,
+            label=f"seed {i + 1}",
+        )
+    far = max(luck, *(abs(d) for differences, _ in found.values() for d in differences), 0.01)
+    for row, (_, verdict) in enumerate(found.values()):
+        words = ax.text(1.2 * far, row, VERDICTS[verdict], va="center", fontsize=12)
+        words.set_bbox({"facecolor": look.PAPER, "edgecolor": "none", "pad": 3})
+    ax.set(
+        yticks=range(len(found)),
+        yticklabels=list(found),
+        ylim=(len(found) - 0.5, -0.5),
+        xlim=(-1.12 * far, 2.25 * far),
+        xlabel="gain without it, minus gain with it (dB)",
+    )
+    # no numbers below the words
+    ax.set_xticks([t for t in ax.get_xticks() if abs(t) <= 1.12 * far])
+    ax.tick_params(axis="y", labelsize=12.5, length=0)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1 + len(full))
+    said = "; ".join(
+        f"{name}: {', '.join(f'{d:+.2f}' for d in differences)} dB, {VERDICTS[verdict]}"
+        for name, (differences, verdict) in found.items()
+    )
+    alt = alt or f"Left out, {said}. Luck alone: {luck:.2f} dB."
     return figures.plot(fig, alt=alt)
