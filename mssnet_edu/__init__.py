@@ -19,6 +19,7 @@ _MODULES = (
     "exercises",
     "hallucination",
     "images",
+    "lookalikes",
     "metrics",
     "models",
     "mssnet",

@@ -309,7 +309,7 @@ ROWS = [
     {"images"},
     {"samples"},
     {"degrade"},
-    {"classical", "mssnet", "models"},
+    {"classical", "lookalikes", "mssnet", "models"},
     {"metrics"},
     {"restore"},
     {"hallucination"},
