@@ -4,6 +4,8 @@
 `candidates` finds other answers that agree just as well; `trust_map` says where they differ.
 """
 
+from mssnet_edu.hallucination.answers import borrow_detail, candidates, swap_invented
+from mssnet_edu.hallucination.lettering import Lettering, plates, signs
 from mssnet_edu.hallucination.operators import (
     Downscale,
     Shares,
@@ -17,11 +19,17 @@ from mssnet_edu.hallucination.operators import (
 
 __all__ = [
     "Downscale",
+    "Lettering",
     "Shares",
     "blockiness",
+    "borrow_detail",
+    "candidates",
     "dial",
+    "plates",
     "project",
     "shares",
+    "signs",
     "split",
     "start",
+    "swap_invented",
 ]

@@ -195,3 +195,33 @@ def test_wrong_sizes_are_explained(cat):
 def test_the_public_names_exist():
     for name in hallucination.__all__:
         assert getattr(hallucination, name).__doc__
+
+
+# --- letters that change ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [hallucination.signs, hallucination.plates])
+def test_other_letters_make_the_same_small_photo(make):
+    found = make()
+    assert found.letters_px <= 2
+    assert len(found.answers) >= 4
+    first, *others = found.answers.values()
+    assert torch.equal(Downscale(8)(first), found.small)
+    for other in others:
+        assert metrics.consistency_db(other, found.small) > 60
+        torch.testing.assert_close((255 * other).round() / 255, other)  # a file holds it
+        # the small photo, as a file holds it, is the very same
+        assert (Downscale(8)(other) - found.small).abs().max() < 0.5 / 255
+        differ = (other - first).abs().amax(0)
+        assert differ.max() > 0.4  # the letters
+        assert (differ > 0.1).float().mean() < 0.15  # and little else
+    texts = list(found.answers)
+    if make is hallucination.plates:  # each character differs from the real one
+        for text in texts[1:]:
+            pairs = zip(text, texts[0], strict=True)
+            assert all(a != b for a, b in pairs if b != "-")
+
+
+def test_signs_say_what_they_cannot_write():
+    with pytest.raises(ValueError, match="'QUICK' cannot be written"):
+        hallucination.signs(("QUICK",))
