@@ -17,6 +17,7 @@ _MODULES = (
     "classical",
     "degrade",
     "exercises",
+    "featsharp",
     "hallucination",
     "images",
     "lookalikes",

@@ -472,7 +472,7 @@ def add_parser(commands) -> None:
         help="train one of the course's own networks",
         description=__doc__.split("\n\n")[0],
     )
-    parser.add_argument("recipe", choices=sorted(RECIPES), help="which network")
+    parser.add_argument("recipe", choices=sorted([*RECIPES, "featsharp"]), help="which network")
     parser.add_argument("--photos", type=Path, required=True, help="folder of sharp photographs")
     parser.add_argument("--out", type=Path, help="folder for the run (default: runs/RECIPE)")
     length = parser.add_mutually_exclusive_group(required=True)
@@ -506,6 +506,10 @@ def add_parser(commands) -> None:
 
 def run_command(args) -> int:
     """Run `mssnet-edu train`; returns the exit code."""
+    if args.recipe == "featsharp":  # no restoration: a trainer of its own
+        from mssnet_edu.training import featsharp
+
+        return featsharp.run_command(args)
     changes = {
         "batch": args.batch,
         "size_px": args.size,

@@ -312,7 +312,7 @@ ROWS = [
     {"classical", "lookalikes", "mssnet", "models"},
     {"metrics"},
     {"restore"},
-    {"hallucination"},
+    {"featsharp", "hallucination"},
     {"show", "exercises"},
     {"training"},
     {"cli"},
