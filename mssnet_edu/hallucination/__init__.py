@@ -16,20 +16,41 @@ from mssnet_edu.hallucination.operators import (
     split,
     start,
 )
+from mssnet_edu.hallucination.statistics import gradient_histogram, spectrum_slope
+from mssnet_edu.hallucination.trust import (
+    Calibration,
+    TrustMap,
+    calibrate,
+    calibration,
+    cell_error,
+    gradient_magnitude,
+    spearman,
+    trust_map,
+)
 
 __all__ = [
+    "Calibration",
     "Downscale",
     "Lettering",
     "Shares",
+    "TrustMap",
     "blockiness",
     "borrow_detail",
+    "calibrate",
+    "calibration",
     "candidates",
+    "cell_error",
     "dial",
+    "gradient_histogram",
+    "gradient_magnitude",
     "plates",
     "project",
     "shares",
     "signs",
+    "spearman",
+    "spectrum_slope",
     "split",
     "start",
     "swap_invented",
+    "trust_map",
 ]

@@ -19,6 +19,7 @@ __all__ = ["borrow_detail", "candidates", "swap_invented"]
 
 FACTOR = 8
 MIN_PX, MAX_PX = 16, 256  # of the small photo's sides
+LARGE_PX = 96
 PLAIN_NOISE = 0.05
 EXEMPLARS = ("raccoon", "street_sign", "flower", "shop_front")
 SHARP, SEEDED = "realesrgan-x4", "mssnet-x8-realism"
@@ -102,14 +103,18 @@ def _recipes(seed, exemplars):
 def _sharp(begin):
     """Real-ESRGAN, 4x, on twice the small photo's size, which another network made.
 
-    begin: small photo -> a larger one, reduced here to twice the size. A large photo, over 96 px,
-    is not taken to 8x by the network but to 4x, and then enlarged smoothly: it would take minutes.
+    begin: small photo -> a larger one, reduced here to twice the size. A photo of over 96 px
+    is not taken to 8x by the network but to 4x, then enlarged smoothly: it would take minutes.
     """
 
     def enlarged(small):
-        large = max(small.shape[-2:]) > 96
-        twice = degrade.resample(begin(small), _times(small, 1 if large else 2), "area")
-        answer = restore.upscale(twice.clamp(0, 1), 4, SHARP)
+        large = max(small.shape[-2:]) > LARGE_PX
+        if large and begin is _sharp_start:
+            return degrade.enlarge(begin(small), 2)
+        size = _times(small, 1 if large else 2)
+        # bicubic: reduced by area, a consistent photo would be the small one again
+        start = degrade.resample(begin(small), size, "bicubic").clamp(0, 1)
+        answer = restore.upscale(start, 4, SHARP)
         return degrade.enlarge(answer, 2) if large else answer
 
     return enlarged

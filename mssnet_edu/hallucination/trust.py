@@ -18,10 +18,29 @@ from mssnet_edu import degrade, images
 from mssnet_edu.degrade import arguments
 from mssnet_edu.hallucination.operators import Downscale
 
-__all__ = ["Calibration", "TrustMap", "calibrate", "cell_error", "spearman", "trust_map"]
+__all__ = [
+    "Calibration",
+    "TrustMap",
+    "calibrate",
+    "calibration",
+    "cell_error",
+    "gradient_magnitude",
+    "spearman",
+    "trust_map",
+]
 
 CELL_PX = 8
-FEATURES = ("spread", "distance", "activity", "recorded")
+FEATURES = (
+    "spread",
+    "distance",
+    "activity",
+    "own",
+    "recorded",
+    "gradient",
+    "spread_around",
+    "activity_around",
+    "gradient_around",
+)
 FLOOR = 0.5 / 255  # below half a grey level nothing can be told apart
 STORED = Path(__file__).with_name("trust.json")
 
@@ -40,7 +59,7 @@ class TrustMap(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """How features of a cell become the error to expect: log error = offset + weights · log features.
+    """The error to expect from a cell's features: log error = offset + weights · log features.
 
     reliability: [(expected, found, cells)], mean errors in grey levels in bins of the expected one.
     scores: {photo: {"trust map": Spearman, "gradient": Spearman}}, each photo left out of the fit.
@@ -52,12 +71,12 @@ class Calibration(NamedTuple):
     scores: dict
 
 
-def trust_map(candidates, answer=None, calibration=None):
+def trust_map(candidates, answer=None, calibrated=None):
     """The error to expect in each 8 x 8 cell of an answer, from how much the candidates disagree.
 
     candidates: two or more consistent answers, {name: (3, 8H, 8W)} as `candidates` gives, or a
     list. answer: the one that the map is about: a name, or any photo of their size; None takes the
-    first. calibration: a `Calibration`; None takes the course's own, which was measured for answers
+    first. calibrated: a `Calibration`; None takes the course's own, which was measured for answers
     of `candidates`. No original is needed. Returns a `TrustMap`.
     Raises ValueError for a single candidate, PhotoError where sizes differ.
 
@@ -66,10 +85,10 @@ def trust_map(candidates, answer=None, calibration=None):
     torch.Size([8, 8])
     """
     stack, answer = _stacked(candidates, answer)
-    calibration = calibration or stored()
+    calibrated = calibrated or calibration()
     features = _features(stack, answer)  # (features, H, W)
-    weights = torch.tensor(calibration.weights)
-    log = calibration.offset + (weights[:, None, None] * features.log()).sum(0)
+    weights = torch.tensor(calibrated.weights)
+    log = calibrated.offset + (weights[:, None, None] * features.log()).sum(0)
     return TrustMap(255 * log.exp(), 255 * features[0], answer)
 
 
@@ -88,7 +107,7 @@ def cell_error(answer, truth, cell_px=CELL_PX):
 
 
 def spearman(a, b):
-    """Spearman's rank correlation of two tensors: 1 if one grows whenever the other does, else less.
+    """Spearman's rank correlation of two tensors: 1 if one grows whenever the other does.
 
     Equal values share their mean rank. Returns a float from -1 to 1; 0 where one is constant.
 
@@ -97,7 +116,7 @@ def spearman(a, b):
     """
     ranks = [_ranks(x.detach().flatten().double()) for x in (a, b)]
     if len(ranks[0]) != len(ranks[1]) or len(ranks[0]) < 2:
-        raise ValueError(f"a has {a.numel()} values and b {b.numel()}; expected the same, 2 or more")
+        raise ValueError(f"a has {a.numel()} values and b {b.numel()}; expected as many")
     first, second = (r - r.mean() for r in ranks)
     size = (first.square().sum() * second.square().sum()).sqrt()
     return float(((first * second).sum() / size).clamp(-1, 1)) if size > 0 else 0.0
@@ -130,7 +149,7 @@ def calibrate(photos, bins=8):
 
 
 @functools.cache
-def stored():
+def calibration():
     """The course's own `Calibration`, from trust.json."""
     facts = json.loads(STORED.read_text(encoding="utf-8"))
     return Calibration(
@@ -171,19 +190,27 @@ def _features(stack, answer):
     """What is known about a cell without the original, each (H, W), in [FLOOR, ...].
 
     spread: how far the candidates lie from their mean. distance: how far this answer lies from that
-    mean. activity: the candidates' invented energy. recorded: the contrast of the small photo.
+    mean. activity, own: the candidates' and this answer's invented energy. recorded: the contrast
+    of the small photo. gradient: how steep this answer is. The *_around are means over 3 x 3 cells:
+    a cell beside a doubtful one is doubtful.
     """
     mean = stack.mean(0)
-    spread = _cells((stack - mean).square().mean((0, 1))).sqrt()
-    distance = _cells((answer - mean).square().mean(0)).sqrt()
     a = Downscale(CELL_PX)
-    small = a(mean)
-    made = stack - a.pinv(a(stack))
-    activity = _cells(made.square().mean((0, 1))).sqrt()
-    padded = F.pad(small[None], (1, 1, 1, 1), mode="replicate")
-    around = F.avg_pool2d(padded.square(), 3, 1) - F.avg_pool2d(padded, 3, 1).square()
-    recorded = around[0].mean(0).clamp(min=0).sqrt()
-    return torch.stack([spread, distance, activity, recorded]).clamp(min=FLOOR)
+    spread = _cells((stack - mean).square().mean((0, 1)))
+    distance = _cells((answer - mean).square().mean(0))
+    activity = _cells((stack - a.pinv(a(stack))).square().mean((0, 1)))
+    own = _cells((answer - a.pinv(a(answer))).square().mean(0))
+    small = a(mean)[None]
+    recorded = (_around(small.square()) - _around(small).square())[0].mean(0)
+    slope = gradient_magnitude(answer).square()
+    around = [_around(each[None, None])[0, 0] for each in (spread, activity, slope)]
+    powers = torch.stack([spread, distance, activity, own, recorded, slope, *around])
+    return powers.clamp(min=FLOOR**2).sqrt()
+
+
+def _around(x):
+    """The mean over 3 x 3 neighbours, of (N, C, H, W)."""
+    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
 def gradient_magnitude(answer, cell_px=CELL_PX):

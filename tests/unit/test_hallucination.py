@@ -225,3 +225,172 @@ def test_other_letters_make_the_same_small_photo(make):
 def test_signs_say_what_they_cannot_write():
     with pytest.raises(ValueError, match="'QUICK' cannot be written"):
         hallucination.signs(("QUICK",))
+
+
+# --- many answers ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rivals():
+    """An original, its small photo of 16 x 16 px, and six answers."""
+    original = images.crop(samples.load("raccoon"), (470, 230, 128, 128))
+    small = degrade.downscale(original, 8)
+    return original, small, hallucination.candidates(small, 6)
+
+
+def test_candidates_agree_with_the_photo_and_not_with_each_other(rivals):
+    original, small, found = rivals
+    assert len(found) == 6
+    photos = list(found.values())
+    for photo in photos:
+        assert photo.shape == original.shape
+        assert photo.min() >= 0
+        assert photo.max() <= 1
+        assert metrics.consistency_db(photo, small) >= 45
+    sharp = [photo for name, photo in found.items() if "realesrgan" in name]
+    assert len(sharp) >= 3
+    for i, one in enumerate(sharp):
+        for other in sharp[:i]:
+            assert metrics.psnr(one, other) < 30  # seen at a glance
+
+
+def test_candidates_are_the_same_each_time_and_differ_by_seed():
+    small = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(3))
+    recipes = dict(hallucination.answers._recipes(0, None))
+    drawn = [name for name in recipes if "seed" in name or "noise" in name]
+    assert drawn
+    for name in drawn[:1]:
+        torch.testing.assert_close(recipes[name](small), recipes[name](small))
+    later = dict(hallucination.answers._recipes(7, None))
+    assert not set(drawn) & {n for n in later if "seed" in n or "noise" in n}
+
+
+def test_candidates_without_the_networks_that_draw(monkeypatch):
+    from mssnet_edu import models
+
+    monkeypatch.setattr(models, "names", lambda task=None: ["rrdn-x8"])
+    names = [name for name, _ in hallucination.answers._recipes(0, None)]
+    assert names[0] == "rrdn-x8"
+    assert all(name == "rrdn-x8" or name.startswith("detail of") for name in names)
+
+
+def test_candidates_refuses_what_it_cannot_do():
+    with pytest.raises(images.PhotoError, match="sides from 16 to 256 px"):
+        hallucination.candidates(torch.rand(3, 8, 8))
+    with pytest.raises(images.PhotoError, match=r"Cut a part out of it: me\.images\.crop"):
+        hallucination.candidates(torch.rand(3, 300, 100))
+    with pytest.raises(ValueError, match="n is 1"):
+        hallucination.candidates(torch.rand(3, 16, 16), n=1)
+
+
+def test_borrowed_detail_is_the_exemplars_own(cat):
+    small = degrade.downscale(cat, 8)
+    found = hallucination.borrow_detail(small, cat)  # from itself: the right detail everywhere
+    smooth = start(small).clamp(0, 1)
+    assert metrics.psnr(found, cat) > metrics.psnr(smooth, cat) + 3
+    other = hallucination.borrow_detail(small, samples.load("raccoon")[:, :400, :400])
+    assert metrics.psnr(other, found) < 35
+    assert metrics.consistency_db(project(other, small), small) > 50
+
+
+def test_swap_invented(cat):
+    small = degrade.downscale(cat, 8)
+    other = images.crop(samples.load("raccoon"), (300, 200, 128, 96))
+    swapped = hallucination.swap_invented(small, other)
+    assert metrics.consistency_db(swapped, small) > 50
+    assert metrics.psnr(swapped, cat) < 30
+
+
+# --- trust -------------------------------------------------------------------------------------
+
+
+def test_spearman():
+    x = torch.arange(10.0)
+    assert hallucination.spearman(x, x**3) == pytest.approx(1)
+    assert hallucination.spearman(x, -x) == pytest.approx(-1)
+    assert hallucination.spearman(x, torch.ones(10)) == 0
+    ties = torch.tensor([1.0, 1, 2, 2])
+    assert hallucination.spearman(ties, torch.tensor([1.0, 2, 3, 4])) == pytest.approx(0.8**0.5)
+    with pytest.raises(ValueError, match="expected as many"):
+        hallucination.spearman(x, x[:4])
+
+
+def test_the_trust_map_knows_more_than_the_gradient(rivals):
+    original, _, found = rivals
+    mine, plain = [], []
+    for name, answer in found.items():
+        error = hallucination.cell_error(answer, original)
+        doubt = hallucination.trust_map(found, name)
+        assert doubt.expected.shape == doubt.spread.shape == (16, 16)
+        mine.append(hallucination.spearman(doubt.expected, error))
+        plain.append(hallucination.spearman(hallucination.gradient_magnitude(answer), error))
+    assert sum(mine) / 6 > sum(plain) / 6 - 0.05  # one small photo; twelve: the next test
+    assert min(mine) > 0.2
+
+
+def test_the_stored_calibration_meets_what_was_promised():
+    rule = hallucination.calibration()
+    assert len(rule.scores) >= 8
+    for key in ("trust map", "gradient"):
+        assert all(-1 <= score[key] <= 1 for score in rule.scores.values())
+    means = {
+        key: sum(score[key] for score in rule.scores.values()) / len(rule.scores)
+        for key in ("trust map", "gradient")
+    }
+    assert means["trust map"] >= 0.5
+    assert means["trust map"] > means["gradient"] + 0.02
+    expected, found, _ = zip(*rule.reliability, strict=True)
+    assert list(expected) == sorted(expected)
+    for promised, real in zip(expected, found, strict=True):
+        assert 0.6 < real / promised < 1.6
+
+
+def test_calibrate_finds_a_rule_that_is_there():
+    """Made-up photos whose error is their spread: the map must find that out."""
+    draw = torch.Generator().manual_seed(4)
+    photos = {}
+    for number in range(8):
+        truth = 0.5 * torch.ones(3, 64, 64)
+        size = (0.3 * torch.rand(1, 8, 8, generator=draw)).repeat_interleave(8, -1)
+        size = size.repeat_interleave(8, -2)
+        answers = [truth + size * torch.randn(3, 64, 64, generator=draw) for _ in range(4)]
+        photos[number] = (answers, truth)
+    rule = hallucination.calibrate(photos)
+    assert all(score["trust map"] > 0.8 for score in rule.scores.values())
+    for expected, found, _ in rule.reliability:
+        assert found == pytest.approx(expected, rel=0.35)
+    with pytest.raises(ValueError, match="eight or more"):
+        hallucination.calibrate(dict(list(photos.items())[:3]))
+
+
+def test_trust_map_explains_bad_input(rivals):
+    _, _, found = rivals
+    with pytest.raises(ValueError, match="two or more answers"):
+        hallucination.trust_map([torch.rand(3, 8, 8)])
+    with pytest.raises(ValueError, match="answer is 'mona lisa'; expected one of 'realesrgan-x4'"):
+        hallucination.trust_map(found, "mona lisa")
+    with pytest.raises(images.PhotoError, match="in one size"):
+        hallucination.trust_map([torch.rand(3, 16, 16), torch.rand(3, 24, 24)])
+    with pytest.raises(images.PhotoError, match="multiple of 8"):
+        hallucination.trust_map([torch.rand(3, 20, 20)] * 2)
+
+
+# --- habits of photographs -----------------------------------------------------------------------
+
+
+def test_gradient_histogram(cat):
+    differences, shares_of_all = hallucination.gradient_histogram(cat)
+    assert shares_of_all.sum() == pytest.approx(1)
+    assert differences[shares_of_all.argmax()] == pytest.approx(0, abs=1e-6)
+    soft = hallucination.gradient_histogram(degrade.enlarge(degrade.downscale(cat, 8), 8))[1]
+    far = differences.abs() > 0.1
+    assert soft[far].sum() < 0.5 * shares_of_all[far].sum()
+
+
+def test_spectrum_slope(cat):
+    slope = hallucination.spectrum_slope
+    soft = degrade.enlarge(degrade.downscale(cat, 8), 8)
+    assert slope(soft)[2] < slope(cat)[2] - 0.5
+    assert -3.5 < slope(cat)[2] < -1
+    noise = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(1))
+    assert abs(slope(noise)[2]) < 0.2
