@@ -1,7 +1,8 @@
 """Everything the course shows: still figures, and pictures that can be handled.
 
 Still: photos, detail, spectrum, kernel, table, plot (with axes), workflow; beside joins them.
-To handle: compare, compare_many, stage_player, sliders.
+To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, game.
+To keep: report, a page with all there is to know about one enlarged photo.
 Inside MSSNet: left_out, receptive_fields, unshuffle; to handle: feature_viewer, unshuffle_toy.
 Each returns an object that shows itself as the last line of a cell; all carry alternative text.
 """
@@ -14,17 +15,24 @@ _HOME = {
     "beside": "figures",
     "compare": "comparison",
     "compare_many": "comparison",
+    "covered": "trusting",
     "detail": "figures",
+    "dial": "dialling",
     "feature_viewer": "inside",
+    "game": "gaming",
+    "heat": "similar",
     "kernel": "figures",
     "left_out": "inside",
     "photos": "figures",
     "plot": "figures",
     "receptive_fields": "inside",
+    "report": "reporting",
+    "similarity": "similar",
     "sliders": "handles",
     "spectrum": "figures",
     "stage_player": "stages",
     "table": "figures",
+    "trust": "trusting",
     "unshuffle": "inside",
     "unshuffle_toy": "inside",
     "workflow": "diagram",

@@ -1,0 +1,94 @@
+"""The dial: an answer taken apart into recorded and invented, and put together again, live."""
+
+from pathlib import Path
+
+import anywidget
+import torch
+import traitlets
+
+from mssnet_edu import hallucination, images
+from mssnet_edu.show import look
+from mssnet_edu.show.comparison import StaticToo
+
+__all__ = ["Dial", "dial"]
+
+_HERE = Path(__file__).parent
+UNIT = 16384  # steps of int16 for one unit of brightness: -2 to 2 fits
+PICTURE_PX, SIDE_PX = 520, 240
+MAX_PX = 1_100_000  # 6 bytes each travel to the browser, three times
+
+
+class Dial(StaticToo, anywidget.AnyWidget):
+    """The widget behind `dial`. `alpha` (0 to 2) and `kind` may be read and set."""
+
+    _esm = _HERE / "dial.js"
+    _css = look.css("figures", "compare", "stages", "dial")
+
+    small = traitlets.Bytes().tag(sync=True)
+    smooth = traitlets.Bytes().tag(sync=True)
+    full = traitlets.Bytes().tag(sync=True)
+    shape = traitlets.List(traitlets.Int()).tag(sync=True)  # width, height of the small photo
+    factor = traitlets.Int(8).tag(sync=True)
+    alpha = traitlets.Float(1.0).tag(sync=True)
+    kind = traitlets.Enum(["smooth", "mosaic"], "smooth").tag(sync=True)
+    width = traitlets.Int(PICTURE_PX).tag(sync=True)
+    side = traitlets.Int(SIDE_PX).tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+    def still(self) -> look.Figure:
+        """The ends and the middle of the dial, as plain HTML."""
+        from mssnet_edu.show import figures
+
+        steps = (0.0, 0.5, 1.0, 2.0)
+        return figures.laid_out(
+            [hallucination.dial(*self._photos, alpha, self.kind) for alpha in steps],
+            titles=[f"{alpha:g} × invented" for alpha in steps],
+            captions=["recorded only", None, "the whole answer", "over-imagined"],
+            alt=self.alt,
+            max_px=400_000,
+        )
+
+
+def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
+    """Turn the invented part of an answer down to nothing, or up to twice its strength.
+
+    photo_small: (3, H, W), sRGB in [0, 1]; answer: (3, fH, fW), a whole number of times larger, up
+    to 1.1 megapixels; it is made consistent first. alpha: where the dial stands, 0 to 2. kind: what
+    is left at 0: "smooth", an enlargement without seams, or "mosaic", the recorded squares.
+    The two parts stand beside the picture; below it, how well it agrees with the small photo. All
+    is computed in the browser at each move. Returns the widget. Raises PhotoError for wrong sizes.
+
+    >>> widget = dial(torch.rand(3, 4, 6), torch.rand(3, 32, 48))
+    >>> widget.alpha = 0.5
+    """
+    small = look.one_photo(photo_small, "photo_small")
+    answer = look.one_photo(answer, "answer")
+    if answer.shape[-1] * answer.shape[-2] > MAX_PX:
+        raise images.PhotoError(
+            f"answer is {answer.shape[-1]} x {answer.shape[-2]} px; the dial takes up to "
+            f"{MAX_PX:,} pixels. Cut the same part out of both photos: me.images.crop"
+        )
+    full = hallucination.project(answer, small)
+    smooth = hallucination.start(small, answer.shape[-1] // small.shape[-1])
+    width = look.widths([answer], PICTURE_PX, tall_px=520)[0]
+    height = width * answer.shape[-2] // answer.shape[-1]
+    side = min(SIDE_PX, width // 2, (height - 60) * answer.shape[-1] // answer.shape[-2] // 2)
+    widget = Dial(
+        small=_bytes(small),
+        smooth=_bytes(smooth),
+        full=_bytes(full),
+        shape=list(look.size_of(small)),
+        factor=answer.shape[-1] // small.shape[-1],
+        alpha=float(alpha),
+        kind=kind,
+        width=width,
+        side=max(side, 96),
+        alt=alt or "An enlarged photo, with a dial for its invented part.",
+    )
+    widget._photos = (small, full)
+    return widget
+
+
+def _bytes(photo):
+    steps = (photo * UNIT).round().clamp(-32768, 32767)
+    return steps.to(torch.int16).contiguous().numpy().tobytes()

@@ -1,0 +1,111 @@
+// Which is the photograph? Pairs of pictures, one choice each, the score against chance at the end.
+// State in the model: rounds [{left, right, truth: 0 or 1, note}], choices [0 or 1, ...].
+
+function make(tag, className, parent, text) {
+  const node = document.createElement(tag);
+  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it.
+  node.dataset.lmSuppressShortcuts = "true";
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  if (parent) parent.append(node);
+  return node;
+}
+
+// how likely it is to find `hits` or more of `tries` by tossing a coin
+function byChance(hits, tries) {
+  let total = 0;
+  for (let k = hits; k <= tries; k++) {
+    let ways = 1;
+    for (let i = 0; i < k; i++) ways = (ways * (tries - i)) / (i + 1);
+    total += ways;
+  }
+  return total / 2 ** tries;
+}
+
+function render({ model, el }) {
+  const get = (name) => model.get(name);
+  const rounds = get("rounds");
+  const wide = get("width");
+
+  const root = make("figure", "mss mss-game", el);
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", get("alt"));
+  root.tabIndex = -1;
+  const title = make("div", "mss-title", root);
+  const panels = make("div", "mss-panels", root);
+  const sides = ["left", "right"].map((side, number) => {
+    const choice = make("button", "mss-game-choice", panels);
+    choice.type = "button";
+    const image = make("img", null, choice);
+    image.style.width = `${wide}px`;
+    image.draggable = false;
+    const label = make("span", "mss-game-label", choice);
+    choice.addEventListener("click", () => choose(number));
+    return { side, choice, image, label };
+  });
+  const said = make("p", "mss-said", root);
+  said.setAttribute("aria-live", "polite");
+  const controls = make("div", "mss-controls", root);
+  const next = make("button", null, controls, "Next pair");
+  next.type = "button";
+  next.addEventListener("click", () => {
+    if (shown === rounds.length - 1) {
+      model.set("choices", []);
+      model.save_changes();
+      shown = 0;
+    } else shown += 1;
+    draw();
+    sides[0].choice.focus();
+  });
+  make("figcaption", "mss-caption", root, "Click the photograph, or press the left or right arrow key. Enter goes on.");
+
+  let shown = Math.min(get("choices").length, rounds.length - 1);
+
+  function choose(number) {
+    const choices = get("choices");
+    if (choices.length !== shown) return; // chosen already
+    model.set("choices", [...choices, number]);
+    model.save_changes();
+    draw();
+    next.focus();
+  }
+
+  function draw() {
+    const round = rounds[shown];
+    const choices = get("choices");
+    const done = choices.length > shown;
+    title.textContent = `Pair ${shown + 1} of ${rounds.length}: which is the photograph?`;
+    for (const [number, { side, choice, image, label }] of sides.entries()) {
+      if (image.src !== round[side]) image.src = round[side];
+      image.alt = `The picture on the ${side}.`;
+      const real = round.truth === number;
+      label.textContent = done ? (real ? "the photograph" : round.note) : `the ${side} one`;
+      label.className = `mss-game-label${done ? ` mss-mark mss-mark-${real ? "recorded" : "invented"}` : ""}`;
+      choice.classList.toggle("mss-game-chosen", done && choices[shown] === number);
+      choice.setAttribute("aria-disabled", done);
+    }
+    const hits = choices.filter((c, i) => c === rounds[i].truth).length;
+    const n = choices.length;
+    const end = n === rounds.length;
+    const verdict = done ? (choices[shown] === round.truth ? "Right. " : "No: the other one. ") : "";
+    const score = n ? `${hits} of ${n} found; tossing a coin finds ${n / 2} on average.` : "Choose one.";
+    const chance = end ? ` ${hits} or more of ${n} happen by chance in ${Math.round(100 * byChance(hits, n))} of 100 games.` : "";
+    said.textContent = verdict + score + chance;
+    next.disabled = !done;
+    next.textContent = shown === rounds.length - 1 ? "Play again" : "Next pair";
+  }
+
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "ArrowLeft") choose(0);
+    else if (event.key === "ArrowRight") choose(1);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  model.on("change:choices", draw);
+  draw();
+  return () => model.off("change:choices", draw);
+}
+
+export default { render };

@@ -1,0 +1,87 @@
+"""A game: two pictures, one of them a photograph. Which? The score is held against chance."""
+
+from pathlib import Path
+
+import anywidget
+import torch
+import traitlets
+
+from mssnet_edu import images
+from mssnet_edu.show import look
+from mssnet_edu.show.comparison import StaticToo
+
+__all__ = ["Game", "game"]
+
+_HERE = Path(__file__).parent
+PICTURE_PX = 384
+
+
+class Game(StaticToo, anywidget.AnyWidget):
+    """The widget behind `game`. `choices` holds 0 (left) or 1 (right) for each pair so far."""
+
+    _esm = _HERE / "game.js"
+    _css = look.css("figures", "compare", "stages", "game")
+
+    rounds = traitlets.List(traitlets.Dict()).tag(sync=True)
+    choices = traitlets.List(traitlets.Int()).tag(sync=True)
+    width = traitlets.Int(PICTURE_PX).tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+    @property
+    def hits(self) -> int:
+        """How many photographs have been found so far."""
+        return sum(c == r["truth"] for c, r in zip(self.choices, self.rounds, strict=False))
+
+    def still(self) -> look.Figure:
+        """All pairs, as plain HTML; the solution stands in the alternative text only."""
+        from mssnet_edu.show import figures
+
+        titles = [
+            f"pair {number}, {side}"
+            for number in range(1, len(self.rounds) + 1)
+            for side in ("left", "right")
+        ]
+        sides = ("left", "right")
+        solution = ", ".join(f"{i}: {sides[r['truth']]}" for i, r in enumerate(self.rounds, 1))
+        return figures.laid_out(
+            self._photos, titles, None, f"{self.alt} The photographs are, {solution}.",
+            columns=4, max_px=150_000,
+        )  # fmt: skip
+
+
+def game(pairs, seed=0, alt=None):
+    """Play "which is the photograph?" with pairs of pictures.
+
+    pairs: [(photograph, other)] or [(photograph, other, name of the other)], photos of one size,
+    (3, H, W), sRGB in [0, 1]. seed: decides the sides and the order. By mouse or arrow keys, in the
+    page: no kernel is needed. The widget's `choices` and `hits` may be read.
+    Raises ValueError for no pairs, PhotoError where the two of a pair differ in size.
+
+    >>> widget = game([(torch.rand(3, 16, 16), torch.rand(3, 16, 16), "a network")])
+    >>> widget.choices = [widget.rounds[0]["truth"]]
+    >>> widget.hits
+    1
+    """
+    pairs = [tuple(pair) for pair in pairs]
+    if not pairs or not all(len(pair) in (2, 3) for pair in pairs):
+        raise ValueError("pairs must be a list of (photograph, other) or (photograph, other, name)")
+    draw = torch.Generator().manual_seed(seed)
+    rounds, photos = [], []
+    for i in torch.randperm(len(pairs), generator=draw).tolist():
+        real, other = (look.one_photo(photo, f"pairs[{i}]") for photo in pairs[i][:2])
+        if real.shape != other.shape:
+            sizes = ["{} x {} px".format(*look.size_of(p)) for p in (real, other)]
+            raise images.PhotoError(f"pairs[{i}] is {sizes[0]} and {sizes[1]}; expected one size")
+        truth = int(torch.randint(2, (), generator=draw))
+        both = [other, real] if truth else [real, other]
+        photos += both
+        left, right = (look.data_url(look.reduced(photo, 400_000)[0]) for photo in both)
+        note = str(pairs[i][2]) if len(pairs[i]) == 3 else "made up"
+        rounds.append({"left": left, "right": right, "truth": truth, "note": note})
+    widget = Game(
+        rounds=rounds,
+        width=min(look.widths(photos[:2], PICTURE_PX, tall_px=420)[0], PICTURE_PX),
+        alt=alt or "A game: two pictures, one of them a photograph.",
+    )
+    widget._photos = photos
+    return widget

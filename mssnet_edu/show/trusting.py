@@ -1,0 +1,105 @@
+"""The trust map over its picture, with a slider for the error that one is ready to accept."""
+
+from pathlib import Path
+
+import anywidget
+import torch
+import traitlets
+
+from mssnet_edu import hallucination
+from mssnet_edu.show import look
+from mssnet_edu.show.comparison import StaticToo
+
+__all__ = ["Trust", "covered", "trust"]
+
+_HERE = Path(__file__).parent
+PICTURE_PX = 520
+MAX_PX = 2_000_000
+
+
+class Trust(StaticToo, anywidget.AnyWidget):
+    """The widget behind `trust`. `threshold`, in grey levels, may be read and set."""
+
+    _esm = _HERE / "trust.js"
+    _css = look.css("figures", "compare", "stages", "dial", "trust")
+
+    url = traitlets.Unicode().tag(sync=True)
+    cells = traitlets.List(traitlets.Float()).tag(sync=True)
+    errors = traitlets.List(traitlets.Float()).tag(sync=True)
+    columns = traitlets.Int().tag(sync=True)
+    rows = traitlets.Int().tag(sync=True)
+    most = traitlets.Float().tag(sync=True)
+    threshold = traitlets.Float().tag(sync=True)
+    width = traitlets.Int(PICTURE_PX).tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+    def still(self) -> look.Figure:
+        """The answer, and the answer with its doubtful cells covered, as plain HTML."""
+        from mssnet_edu.show import figures
+
+        return figures.laid_out(
+            [self._map.answer, covered(self._map, self.threshold)],
+            titles=["the answer", "doubtful cells covered"],
+            captions=[None, f"expected error above {self.threshold:.0f} grey levels"],
+            alt=self.alt,
+            max_px=500_000,
+        )
+
+
+def trust(trust_map, truth=None, threshold=None, alt=None):
+    """Show a trust map: cover the cells whose expected error is larger than one accepts.
+
+    trust_map: from `me.hallucination.trust_map`. truth: the original, if it is known; then the
+    figure says how often the map was right. threshold: the accepted error at first, in grey levels
+    of 255; None takes the median. Works by mouse and keyboard, and without a kernel.
+    Returns the widget. Raises TypeError for anything but a TrustMap.
+
+    >>> a, b = torch.rand(3, 16, 16), torch.rand(3, 16, 16)
+    >>> trust(hallucination.trust_map([a, b])).rows
+    2
+    """
+    if not isinstance(trust_map, hallucination.TrustMap):
+        raise TypeError(
+            f"trust_map is a {type(trust_map).__name__}; expected what "
+            "me.hallucination.trust_map(candidates) returns"
+        )
+    answer = look.one_photo(trust_map.answer, "answer")
+    expected = trust_map.expected
+    rows, columns = expected.shape
+    errors = [] if truth is None else hallucination.cell_error(answer, truth).flatten().tolist()
+    most = max(float(expected.flatten().quantile(0.98)), 4.0)
+    start = float(expected.median()) if threshold is None else float(threshold)
+    widget = Trust(
+        url=look.data_url(look.reduced(answer, MAX_PX)[0]),
+        cells=expected.flatten().tolist(),
+        errors=errors,
+        columns=columns,
+        rows=rows,
+        most=most,
+        threshold=float(round(start)),
+        width=look.widths([answer], PICTURE_PX, tall_px=520)[0],
+        alt=alt or "An enlarged photo; cells with a large expected error are covered.",
+    )
+    widget._map = trust_map
+    return widget
+
+
+def covered(trust_map, threshold):
+    """The answer with a hatch over all cells whose expected error is above the threshold.
+
+    threshold: grey levels of 255. Returns (3, 8H, 8W): a still picture of what `trust` shows.
+    """
+    answer = trust_map.answer.clamp(0, 1)
+    cell = answer.shape[-1] // trust_map.expected.shape[-1]
+    doubt = (trust_map.expected > threshold)[None].float()
+    doubt = doubt.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
+    height, width = answer.shape[-2:]
+    diagonal = torch.arange(height)[:, None] + torch.arange(width)[None]
+    lines = (diagonal % cell < max(1, cell // 6)).float()[None]
+    paper, ink = (_rgb(c) for c in (look.PAPER, look.INVENTED))
+    veil = 0.9 * (paper + (ink - paper) * lines) + 0.1 * answer
+    return answer + doubt * (veil - answer)
+
+
+def _rgb(colour):
+    return torch.tensor([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])[:, None, None]
