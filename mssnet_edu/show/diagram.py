@@ -103,7 +103,7 @@ def _run(model, photo, options):
     inside = [_stop(title, picture[0].clamp(0, 1), INSIDE_PX) for title, picture in pictures]
 
     low, high = float(raw.min()), float(raw.max())
-    span = f"{low:.2f} … {high:.2f}".replace("-", "−")
+    span = " … ".join(f"{round(v, 2) + 0.0:.2f}" for v in (low, high)).replace("-", "−")
     after = [_shape(raw), span, _small("what the network gives", raw)]
     if -width % multiple or -height % multiple:
         times = raw.shape[-1] // (width + -width % multiple)
