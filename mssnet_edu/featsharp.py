@@ -334,6 +334,11 @@ class FeatSharp(nn.Module):
             bias = F.interpolate(bias, size, mode="bicubic", align_corners=False)
         return bias.repeat(1, 1, factor, factor)
 
+    def pattern(self, height, width):
+        """The fixed pattern in the encoder's units, for a map of this size: (C, height, width)."""
+        with torch.no_grad():
+            return (self.restore(self.bias_for(height, width)) - self.mean[:, None, None])[0]
+
     def borrow(self, low, photo, factor):
         """JBU to this factor: low (N, C, h, w), photo (N, 3, any size) -> (N, C, f h, f w)."""
         for step in self.jbu[: int(math.log2(factor))]:
@@ -374,14 +379,12 @@ def build(**config):
 
 def trained_for(encoder):
     """Return the course's trained FeatSharp for an encoder, or None if there is none."""
+    network, stage = getattr(encoder, "network", encoder), getattr(encoder, "stage", None)
+    known = getattr(getattr(network, "info", None), "name", None)
     for name in names("features"):
-        if name.startswith("featsharp-"):
+        if name.startswith("featsharp-") and known:
             model = load_model(name)
-            same = encoders.encoder(model.encoder, model.layer)
-            if same is encoder or (
-                getattr(same, "network", 0) is getattr(encoder, "network", 1)
-                and same.stage == encoder.stage
-            ):
+            if model.encoder == known and stage in (None, model.layer):
                 return model
     return None
 
