@@ -6,8 +6,9 @@ moves on its own), 7 to 40 sub-frames are averaged in linear light, bright light
 sensor does, noise is added, and only then comes the camera's curve, JPEG and rounding. The target
 is the middle sub-frame. Source of the recipe: Nah et al. 2017 (GoPro), extended as above.
 
-`hardness` says how hard the blur is: 0 is short and clean, a first lesson; 1 is all of the above.
-A network that begins with the hardest pairs settles for changing nothing.
+`hardness` says how hard the blur is: 0 is a single motion, a first lesson; 1 is all of the above.
+A network that meets all blurs at once settles for sharpening everything a little: it never learns
+to tell one blur from another. One motion it undoes within minutes, and the next are near to it.
 
 For enlargement the patch is reduced by 2, 4 or 8, rounded to 8 bits, and enlarged again by bicubic
 interpolation: the network learns what the reduction lost.
@@ -35,32 +36,41 @@ class Blur:
     """Of what the blurred pairs are made. Shares are of all pairs, lengths in pixels.
 
     clean: pairs without any blur, noise or JPEG (a sharp photo must come back unharmed). defocus:
-    pairs out of focus. long: share of the moving pairs that move by 9 px to `longest`; the others
-    move by at most `short`. noise, jpeg, objects: shares with sensor noise, JPEG, and an object in
-    front that moves on its own.
+    pairs out of focus. turn: directions lie within this share of 90 degrees of the horizontal.
+    shortest, short: lengths of a usual motion. long: share of the moving pairs that move by `short`
+    to `longest` instead. curved: share of the moving pairs that follow a camera (bends, shake,
+    rotation, parallax); the others move evenly along a line. noise, jpeg, objects: shares with
+    sensor noise, JPEG, and an object in front that moves on its own.
     """
 
     clean: float
     defocus: float
-    long: float
+    turn: float
+    shortest: float
     short: float
+    long: float
     longest: float
+    curved: float
     noise: float
     jpeg: float
     objects: float
 
     @classmethod
     def of(cls, hardness: float) -> "Blur":
-        """Everything between the easiest (0) and the hardest (1) in proportion."""
+        """From one motion (0) by motions of all directions (0.4) to everything there is (1)."""
         if not 0 <= hardness <= 1:
             raise ValueError(f"hardness must be between 0 and 1, got {hardness}")
-        pairs = zip(_EASIEST, _HARDEST, strict=True)
-        return cls(*(low + hardness * (high - low) for low, high in pairs))
+        if hardness < 0.4:
+            share, pairs = hardness / 0.4, zip(_ONE_MOTION, _ALL_LINES, strict=True)
+        else:
+            share, pairs = (hardness - 0.4) / 0.6, zip(_ALL_LINES, _EVERYTHING, strict=True)
+        return cls(*(low + share * (high - low) for low, high in pairs))
 
 
-#           clean defocus long short longest noise jpeg objects
-_EASIEST = (0.08, 0.08, 0.10, 8.0, 14.0, 0.2, 0.0, 0.0)
-_HARDEST = (0.12, 0.15, 0.40, 12.0, 30.0, 0.4, 0.15, 0.2)
+#             clean defocus turn shortest short long longest curved noise jpeg objects
+_ONE_MOTION = (0.08, 0.00, 0.02, 5.0, 6.0, 0.0, 12.0, 0.0, 0.0, 0.00, 0.0)
+_ALL_LINES = (0.08, 0.02, 1.00, 1.0, 10.0, 0.0, 12.0, 0.0, 0.1, 0.00, 0.0)
+_EVERYTHING = (0.12, 0.15, 1.00, 0.5, 12.0, 0.4, 30.0, 0.8, 0.4, 0.15, 0.2)
 
 
 class PairMaker:
@@ -101,17 +111,23 @@ class PairMaker:
         clean = int((kinds < blur.clean).sum())
         defocus = int((kinds < blur.clean + blur.defocus).sum())
         moving = torch.rand(count - defocus, generator=draw)
-        few = defocus + int((moving >= blur.long).sum())  # most blur in real photos is short
+        long = few = defocus + int((moving >= blur.long).sum())  # most blur is short
+        curved = torch.rand(few - defocus, generator=draw) < blur.curved
+        few -= int(curved.sum())
         blurred, target = light.clone(), light.clone()
         if defocus > clean:
             blurred[clean:defocus] = _defocus(light[clean:defocus], draw)
-        for start, end, low, high, lengths in (
-            (defocus, few, 7, 15, (0.5, blur.short)),
-            (few, count, 25, 40, (9.0, blur.longest)),
+        usual, far = (blur.shortest, blur.short), (blur.short, blur.longest)
+        for start, end, low, high, lengths, camera in (
+            (defocus, few, 9, 17, usual, False),
+            (few, long, 7, 15, usual, True),
+            (long, count, 25, 40, far, blur.curved > 0),
         ):
             if end > start:
                 frames = int(torch.randint(low // 2, high // 2, (1,), generator=draw)) * 2 + 1
-                b, t = _expose(light[start:end], frames, lengths, blur.objects, draw)
+                path = motion_paths(end - start, frames, *lengths, draw, camera, blur.turn)
+                objects = blur.objects if camera else None
+                b, t = _expose(light[start:end], path, lengths[1], objects, draw)
                 blurred[start:end], target[start:end] = b, t
         cut = (..., slice(edge, -edge), slice(edge, -edge))
         blurred, target = blurred[cut].clamp(0, 1), target[cut].clamp(0, 1)
@@ -163,22 +179,31 @@ def enlarge_input(small: Tensor, factor: int) -> Tensor:
 
 
 def motion_paths(
-    count: int, frames: int, shortest_px: float, longest_px: float, draw: torch.Generator
+    count: int,
+    frames: int,
+    shortest_px: float,
+    longest_px: float,
+    draw: torch.Generator,
+    camera: bool = True,
+    turn: float = 1.0,
 ) -> Tensor:
     """(count, frames, 2) camera paths (dy, dx) in pixels, zero at the middle frame.
 
-    A mixture of lines, arcs, hand shake and jitter; the path's extent is between the two lengths.
+    camera: a mixture of lines, arcs, hand shake and jitter; False: straight and even. turn: lines
+    lie within this share of 90 degrees of the horizontal. The path's extent is between the lengths.
     The middle frame lies at the path's centre of mass: where it lies elsewhere the photo does not
     say, and a network asked to guess such a shift learns to smear.
     """
     t = torch.linspace(-1, 1, frames)[None, :, None]
-    direction = F.normalize(torch.randn(count, 1, 2, generator=draw), dim=-1)
+    angle = (torch.rand(count, 1, generator=draw) - 0.5) * math.pi * turn
+    direction = torch.stack([angle.sin(), angle.cos()], -1)
     bend = torch.randn(count, 1, 2, generator=draw)
     steps = torch.randn(count, frames + 8, 2, generator=draw)
     walk = F.avg_pool1d(steps.transpose(1, 2), 9, stride=1).transpose(1, 2).cumsum(1)
     walk = walk / walk.std(1, keepdim=True).clamp(min=1e-6)
     jitter = torch.randn(count, frames, 2, generator=draw)
-    kind = torch.multinomial(torch.tensor([0.3, 0.25, 0.3, 0.15]), count, True, generator=draw)
+    chances = torch.tensor([0.3, 0.25, 0.3, 0.15] if camera else [1.0, 0.0, 0.0, 0.0])
+    kind = torch.multinomial(chances, count, True, generator=draw)
     mix = F.one_hot(kind, 4).float()[:, :, None, None]
     line, arc = direction * t, direction * t + 0.8 * bend * t**2
     shake = 0.3 * line + walk + 0.05 * jitter
@@ -193,23 +218,25 @@ def motion_paths(
 
 
 def _expose(
-    light: Tensor,
-    frames: int,
-    lengths: tuple[float, float],
-    objects: float,
-    draw: torch.Generator,
+    light: Tensor, path: Tensor, longest: float, objects: float | None, draw: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The mean of the sub-frames and the middle one, both linear light, of (N, 3, S, S) patches."""
+    """The mean of the sub-frames and the middle one, both linear light, of (N, 3, S, S) patches.
+
+    path: (N, frames, 2). longest: of an object's own path. objects: share of the patches with one;
+    None: the picture only shifts, without rotation or parallax.
+    """
     count, _, side, _ = light.shape
-    device = light.device
-    path = motion_paths(count, frames, *lengths, draw).to(device)
-    own = motion_paths(count, frames, 0.0, lengths[1], draw).to(device)
+    frames, device = path.shape[1], light.device
+    path = path.to(device)
+    own = motion_paths(count, frames, 0.0, longest, draw).to(device)
     depth = _smooth_field(count, side, draw, device) * _some(count, 0.4, draw, device) * 0.3 + 1
     turn = _roll(count, frames, draw).to(device)
+    if objects is None:
+        depth, turn = torch.ones_like(depth), torch.zeros_like(turn)
     centre = (_uniform(2 * count, -0.7, 0.7, draw, device).view(count, 1, 1, 2) * side / 2).flip(-1)
     # an object in front: its own motion, its own picture (the next patch of the batch)
     cover = torch.sigmoid(12 * (_smooth_field(count, side, draw, device) - 0.6))
-    cover = cover * _some(count, objects, draw, device)
+    cover = cover * _some(count, objects or 0.0, draw, device)
     front = torch.cat([light.roll(1, 0), cover], 1)
     line = torch.arange(side, device=device) - (side - 1) / 2
     y, x = torch.meshgrid(line, line, indexing="ij")

@@ -13,9 +13,10 @@ class Recipe:
 
     rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and of Muon (all
     others). psnr_from: after this share of a run the loss changes from the paper's (L1 and
-    spectrum) to PSNR itself. hardness: of the blur, at the beginning of a run and at its end (see
-    pairs.py). realism: adds perceptual, adversarial and diversity
-    losses. starts_from: another recipe whose weights it starts from.
+    spectrum) to PSNR itself. hardness: of the blur, at the beginning and at most (see pairs.py).
+    gain_db: the blur grows harder while the network gains at least this over its input. realism:
+    adds perceptual, adversarial and diversity losses. starts_from: another recipe whose weights it
+    starts from.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Recipe:
     muon_rate: float = 0.005
     psnr_from: float = 1.0  # changing the loss in mid-run cost more than it gave
     hardness: tuple[float, float] = (0.0, 1.0)
+    gain_db: float = 1.3
     realism: bool = False
     starts_from: str | None = None
 

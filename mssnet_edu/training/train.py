@@ -31,6 +31,7 @@ from mssnet_edu.training.recipes import RECIPES, Recipe
 __all__ = ["Trainer", "add_parser", "load_weights", "save_weights", "start_weights"]
 
 WARM_UP = 200  # steps
+PACE = 0.0002  # of hardness, per patch
 MUON_DECAY = 0.2  # times the rate: without it Muon's weights grow until the network blows up
 VALIDATION_SEED = 20_240_601
 
@@ -137,6 +138,8 @@ class Trainer:
         if recipe.realism:
             self._prepare_realism(perceptual_weights)
         self.step, self.seconds, self.warm_from = 0, 0.0, 0
+        self.hardness = recipe.hardness[0]
+        self.errors = torch.ones(2, device=device)  # running: of the input, of the answer
         self._made = None  # pairs made beforehand
         self.sweep = None  # (first step, number of steps) of a sweep not yet finished
         if resume:
@@ -223,24 +226,35 @@ class Trainer:
                 group["peak"] = group["lr"]
         return [adam, muon]
 
-    def _pairs(self, share: float) -> tuple[Tensor, Tensor, int]:
+    def _pairs(self) -> tuple[Tensor, Tensor, int]:
         """This step's pairs. Several steps' worth are made at once: a GPU likes large batches."""
         at_once = 8 if self.gpu else 1
         turn, place = divmod(self.step, at_once)
         seed = hash((self.seed, turn, self.rank)) & 0x7FFFFFFF  # ints hash the same every run
         count = self.recipe.batch // self.world
         if self._made is None or self._made[0] != turn:
-            easy, hard = self.recipe.hardness
-            blurry, sharp = self.pairs.batch(count * at_once, seed, easy + share * (hard - easy))
+            self._grow_harder(count * at_once)
+            blurry, sharp = self.pairs.batch(count * at_once, seed, self.hardness)
             self._made = turn, blurry, sharp
         part = slice(place * count, (place + 1) * count)
         return self._made[1][part], self._made[2][part], seed + place
+
+    def _grow_harder(self, patches: int) -> None:
+        """Harder blur as soon as the network has learned what there is; on all processes alike."""
+        if self.step < WARM_UP or self.recipe.task != "deblur":
+            return
+        errors = self.errors.clone()
+        if self.world > 1:
+            torch.distributed.all_reduce(errors)
+        before, after = errors.tolist()  # waits for the GPU, but only once for several steps
+        if before > after * 10 ** (self.recipe.gain_db / 10):
+            self.hardness = min(self.recipe.hardness[1], self.hardness + PACE * patches)
 
     def _train_step(self, share: float) -> Tensor:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * self._rate(share)
-        blurry, sharp, seed = self._pairs(share)
+        blurry, sharp, seed = self._pairs()
         blurry = blurry.contiguous(memory_format=torch.channels_last)
         made = None
         if self.recipe.realism:
@@ -251,6 +265,9 @@ class Trainer:
             pictures = [p.float() for p in pictures]
             chosen = losses.psnr_loss if share >= self.recipe.psnr_from else losses.paper_loss
             loss = chosen(pictures, sharp)
+            with torch.no_grad():  # clean pairs hardly count here: their error is nearly none
+                found = [(p.detach() - sharp).square().mean() for p in (blurry, pictures[-1])]
+                self.errors.lerp_(torch.stack(found), 0.03)
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -334,7 +351,7 @@ class Trainer:
         pairs = PairMaker(
             Corpus.load(held_out, "cpu", (1.0,), side), self.recipe.task, size, clean=1.0
         )
-        blurry, sharp = pairs.batch(32, VALIDATION_SEED, hardness=0.5)
+        blurry, sharp = pairs.batch(32, VALIDATION_SEED, hardness=0.7)
         if self.recipe.task == "deblur":  # pairs without any blur would hide what matters
             blurred = (blurry - sharp).flatten(1).abs().mean(1) > 1e-4
             blurry, sharp = blurry[blurred], sharp[blurred]
@@ -368,6 +385,7 @@ class Trainer:
             "seconds": round(self.seconds + now - began, 1),
             "patches_per_s": round(self.recipe.batch * steps / max(now - began, 1e-9), 1),
             "rate": f"{rate:.2e}",
+            "hardness": round(self.hardness, 3),
             "loss": "" if loss is None else f"{loss:.4f}",
         }
         row |= {k: round(v, 3) for k, v in self.validate().items()}
@@ -398,6 +416,8 @@ class Trainer:
             "step": self.step,
             "seconds": self._elapsed,
             "sweep": self.sweep,
+            "hardness": self.hardness,
+            "errors": self.errors,
             "warm_from": self.warm_from,
         }
         if self.recipe.realism:
@@ -408,7 +428,7 @@ class Trainer:
         os.replace(part, self.out / "state.pt")
         save_weights(state["model"], self.out / "weights.safetensors")
         save_weights(state["ema"], self.out / "ema.safetensors")
-        about = {k: state[k] for k in ("recipe", "config", "step", "seconds")}
+        about = {k: state[k] for k in ("recipe", "config", "step", "seconds", "hardness")}
         (self.out / "run.json").write_text(json.dumps(about, indent=1) + "\n")
 
     def _resume(self) -> None:
@@ -431,6 +451,7 @@ class Trainer:
             self.step, self.seconds = state["step"], state["seconds"]
             self.sweep = tuple(state["sweep"]) if state["sweep"] else None
             self.warm_from = state["warm_from"]
+            self.hardness, self.errors = state["hardness"], state["errors"]
         elif weights.is_file():
             start_weights(self.model, load_weights(weights))
             averaged = load_weights(self.out / "ema.safetensors")
@@ -439,6 +460,7 @@ class Trainer:
                     e.copy_(averaged[name])
             about = json.loads((self.out / "run.json").read_text())
             self.step, self.seconds = about["step"], about["seconds"]
+            self.hardness = about.get("hardness", self.hardness)
             self.warm_from = self.step  # the moments are gone: begin gently
         else:
             raise ValueError(f"{self.out} holds no run to resume; leave --resume out to start one")
@@ -498,7 +520,10 @@ def add_parser(commands) -> None:
         help="convolutions in bfloat16 (default: on a GPU; also worth it where `lscpu` says bf16)",
     )
     parser.add_argument(
-        "--hardness", type=float, nargs=2, help="how hard the blur is, 0 to 1: at first, at last"
+        "--hardness", type=float, nargs=2, help="how hard the blur is, 0 to 1: at first, at most"
+    )
+    parser.add_argument(
+        "--gain", type=float, help="the blur grows harder while the network gains this many dB"
     )
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
     parser.set_defaults(run=run_command)
@@ -517,6 +542,7 @@ def run_command(args) -> int:
         "psnr_from": args.psnr_from,
         "muon_rate": args.muon_rate,
         "hardness": args.hardness and tuple(args.hardness),
+        "gain_db": args.gain,
     }
     recipe = replace(RECIPES[args.recipe], **{k: v for k, v in changes.items() if v is not None})
     out = args.out or Path("runs") / recipe.name

@@ -96,7 +96,8 @@ def test_easy_pairs_are_less_blurred_than_hard_ones(corpus):
     assert change(0.0) < 0.7 * change(1.0)
     easy, hard = pairs.Blur.of(0.0), pairs.Blur.of(1.0)
     assert (easy.objects, easy.jpeg) == (0, 0)
-    assert (easy.longest, hard.longest) == (14, 30)
+    assert (easy.longest, hard.longest) == (12, 30)
+    assert pairs.Blur.of(0.4).turn == pairs.Blur.of(0.7).turn == 1
     with pytest.raises(ValueError, match="hardness"):
         make.batch(2, 0, 1.5)
 
@@ -115,9 +116,18 @@ def test_blur_is_a_mean_of_light(corpus, monkeypatch):
     """Nothing moves the total: the blurred patch holds as much light as the sharp one."""
     draw = torch.Generator().manual_seed(1)
     light = to_linear(corpus.patches(6, 128, draw).float() / 255)
-    mean, middle = pairs._expose(light, 15, (3.0, 6.0), 0.2, draw)
+    mean, middle = pairs._expose(light, pairs.motion_paths(6, 15, 3.0, 6.0, draw), 6.0, 0.2, draw)
     assert abs(float(mean.mean() / middle.mean()) - 1) < 0.02
     assert mean.std() < middle.std()
+
+
+def test_lines_are_straight_even_and_within_their_turn():
+    draw = torch.Generator().manual_seed(0)
+    path = pairs.motion_paths(64, 9, 5.0, 6.0, draw, camera=False, turn=0.1)
+    steps = path.diff(dim=1)
+    assert (steps - steps[:, :1]).abs().max() < 1e-4
+    angle = torch.atan2(steps[:, 0, 0], steps[:, 0, 1]).rad2deg()
+    assert 4 < angle.abs().max() <= 9
 
 
 def test_jpeg_is_close_to_the_real_one():
@@ -210,14 +220,24 @@ def test_resuming_is_the_same_as_never_stopping(folder, tmp_path):
         assert torch.equal(value, load_weights(tmp_path / "halves" / "ema.safetensors")[name]), name
 
 
-def test_hardness_grows_along_a_run(folder, tmp_path, monkeypatch):
+def test_blur_grows_harder_once_the_easy_one_is_learned(folder, tmp_path):
     t = trainer(folder, tmp_path)
-    t.recipe = replace(t.recipe, hardness=(0.2, 0.6))
-    seen = []
-    plain = t.pairs.batch
-    monkeypatch.setattr(t.pairs, "batch", lambda n, seed, h: seen.append(h) or plain(n, seed, h))
-    t.run(steps=4)
-    assert seen == pytest.approx([0.2, 0.3, 0.4, 0.5])
+    t.run(steps=1)
+    assert t.hardness == 0
+    t.step = 500
+    t.errors = torch.tensor([1.0, 0.9])  # 0.5 dB better than the input: not enough
+    t._grow_harder(100)
+    assert t.hardness == 0
+    t.errors = torch.tensor([1.0, 0.7])
+    t._grow_harder(100)
+    assert t.hardness == pytest.approx(0.02)
+    for _ in range(100):
+        t._grow_harder(100)
+    assert t.hardness == 1
+    t.save()
+    assert trainer(folder, tmp_path, resume=True).hardness == 1
+    (tmp_path / "state.pt").unlink()
+    assert trainer(folder, tmp_path, resume=True).hardness == 1
 
 
 def test_bfloat16_trains_float32_weights(folder, tmp_path):
