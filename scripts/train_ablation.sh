@@ -8,7 +8,7 @@
 # again to go on. Results: runs/ablation/NAME-SEED. To ship them: scripts/export_ablation.py
 set -eu
 photos=${1:?"which folder of sharp photographs?"}
-steps=${2:-800}
+steps=${2:-500}
 seeds=${3:-"0 1"}
 train=${TRAIN:-mssnet-edu}
 out=${OUT:-runs/ablation}
@@ -19,7 +19,7 @@ for seed in $seeds; do
         resume=""
         [ -e "$run/state.pt" ] && resume=--resume
         $train train "ablation-$name" --photos "$photos" --out "$run" --steps "$steps" \
-            --seed "$seed" --batch 4 --size 64 --muon-rate 0.008 --hardness 0 0.2 --bf16 \
+            --seed "$seed" --batch 4 --size 64 --muon-rate 0.006 --hardness 0.1 0.1 --bf16 \
             --every 300 $resume
         touch "$run/done"
     done
