@@ -1,0 +1,52 @@
+"""docs/answer.md: up to date, and linking what it may link."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ALLOWED = {
+    "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf",
+    "https://github.com/kky7/MSSNet",
+    "http://arxiv.org/pdf/2502.16025v1.pdf",
+    "http://arxiv.org/pdf/2308.15462v1.pdf",
+    "http://arxiv.org/pdf/2304.05538v4.pdf",
+}
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("answer", ROOT / "scripts" / "render_answer.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def page(script):
+    return script.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_is_what_the_script_writes(script, page):
+    assert page == script.render(), "run: python scripts/render_answer.py"
+
+
+def test_it_links_the_four_papers_and_the_repository_and_nothing_else(page):
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert set(links) == ALLOWED
+    assert set(re.findall(r"https?://[^\s)]+", page)) == ALLOWED
+
+
+def test_it_names_no_other_work(page):
+    for name in ("GAN", "RRDN", "diffusion", "LPIPS", "MAXIM", "CLIP"):
+        assert not re.search(rf"\b{name}\b", page, re.IGNORECASE)
+
+
+def test_it_has_its_three_parts(page):
+    heads = re.findall(r"^## (\d)\. ", page, re.MULTILINE)
+    assert heads == ["1", "2", "3"]
+    for name in ("MSSNet", "FeatSharp", "Overexposed pixels", "Zoom"):
+        assert f"**{name}" in page
+    assert "MSSNet does not enlarge" in page
