@@ -3,7 +3,7 @@
 Made by scripts/train_ablation.sh. `load_model("mssnet-ablation")` gives them all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -21,25 +21,36 @@ REMEDIES = {
 
 
 class Ablation(nn.Module):
-    """A set of small MSSNets: the full one and three with a remedy left out, for each seed.
+    """A set of small MSSNets: the full one and three with a remedy left out, each of some seeds.
 
-    `ablation["bilinear"]` is the list of networks of that kind, one for each seed; `kinds` are all
-    names, "full" first. Called like a network, the set answers with the first full one.
+    seeds: those of all kinds, or a dict that says them for each kind; the full one may have been
+    trained more often. `ablation["bilinear"]` is the list of networks of that kind, one for each
+    seed; `kinds` are all names, "full" first; `seeds[kind]` says which seeds. Called like a
+    network, the set answers with the first full one.
 
     >>> Ablation(wf=4, scale=2, vscale=2, seeds=[0]).kinds
     ['full', 'equal stages', 'colours only', 'bilinear']
     """
 
-    def __init__(self, wf: int = 8, scale: int = 8, vscale: int = 8, seeds: Sequence[int] = (0, 1)):
+    def __init__(
+        self,
+        wf: int = 8,
+        scale: int = 8,
+        vscale: int = 8,
+        seeds: Mapping[str, Sequence[int]] | Sequence[int] = (0, 1),
+    ):
         super().__init__()
-        self.kinds, self.seeds = list(REMEDIES), list(seeds)
-        if not self.seeds:
-            raise ValueError("seeds is empty; give at least one.")
+        self.kinds = list(REMEDIES)
+        if not isinstance(seeds, Mapping):
+            seeds = dict.fromkeys(self.kinds, seeds)
+        self.seeds = {kind: list(seeds.get(kind, ())) for kind in self.kinds}
+        if not all(self.seeds.values()):
+            raise ValueError(f"each of {', '.join(self.kinds)} needs at least one seed.")
         self.networks = nn.ModuleDict(
             {
                 self.key(kind, seed): MSSNet(MSSNetConfig(wf, scale, vscale, **change))
-                for seed in self.seeds
                 for kind, change in REMEDIES.items()
+                for seed in self.seeds[kind]
             }
         )
 
@@ -55,7 +66,7 @@ class Ablation(nn.Module):
     def __getitem__(self, kind: str) -> list[MSSNet]:
         if kind not in self.kinds:
             raise KeyError(f"there is no kind {kind!r}; there are {', '.join(self.kinds)}")
-        return [self.networks[self.key(kind, seed)] for seed in self.seeds]
+        return [self.networks[self.key(kind, seed)] for seed in self.seeds[kind]]
 
     def forward(self, photo: Tensor) -> Tensor:
         """The answer of the full network of the first seed, raw, in the shape of `photo`."""
@@ -65,21 +76,22 @@ class Ablation(nn.Module):
 def beyond_luck(full: Sequence[float], without: Sequence[float]) -> str:
     """Can the difference be told from luck? "worse", "better" or "luck", for the one left out.
 
-    full, without: a score for each seed, in the same order, higher is better. The difference counts
-    if it has the same sign for every seed and is, for every seed, larger than the distance between
-    the best and the worst full network: twins that differ by nothing but luck. A rule of thumb; two
-    seeds are no proof. Raises ValueError for unequal lengths or fewer than two seeds.
+    full, without: a score for each seed, in the same order, higher is better; `without` may have
+    fewer. The difference counts if it has the same sign for every seed and is, for every seed,
+    larger than the distance between the best and the worst full network: twins that differ by
+    nothing but luck. A rule of thumb; two seeds are no proof. Raises ValueError for fewer than two
+    full networks, or for more without than full.
 
     >>> beyond_luck([1.0, 1.1], [0.7, 0.6]), beyond_luck([1.0, 1.1], [0.95, 1.0])
     ('worse', 'luck')
     """
-    if len(full) != len(without) or len(full) < 2:
+    if len(full) < 2 or not 1 <= len(without) <= len(full):
         raise ValueError(
-            f"full has {len(full)} scores, without {len(without)}; expected the same number, at "
-            "least two."
+            f"full has {len(full)} scores, without {len(without)}; expected at least two of the "
+            "full network, and one or more, up to as many, without."
         )
     spread = max(full) - min(full)
-    differences = [b - a for a, b in zip(full, without, strict=True)]
+    differences = [b - a for a, b in zip(full, without, strict=False)]
     if all(d < -spread for d in differences):
         return "worse"
     if all(d > spread for d in differences):

@@ -302,10 +302,10 @@ def left_out(gains, alt=None):
     """What is lost or won by leaving something out, beside what luck alone does.
 
     gains: {"full": [...], "name of what is left out": [...], ...}, in dB, one number for each seed,
-    in the same order; the first entry is the complete network. A dot is the difference to the
-    complete network of the same seed; the grey band is as wide as complete networks differ among
-    themselves. The words follow `me.mssnet.beyond_luck`. Raises ValueError for fewer than two
-    entries or seeds.
+    in the same order; the first entry is the complete network, the others may have fewer seeds. A
+    dot is the difference to the complete network of the same seed; the grey band is as wide as
+    complete networks differ among themselves. The words follow `me.mssnet.beyond_luck`. Raises
+    ValueError for fewer than two entries, or fewer than two complete networks.
 
     >>> left_out({"full": [1.0, 1.1], "without": [0.6, 0.7]})
     Figure: Left out, without: -0.40, -0.40 dB, worse, beyond luck. Luck alone: 0.10 dB.
@@ -317,7 +317,7 @@ def left_out(gains, alt=None):
     (_, full), *others = gains.items()
     luck = max(full) - min(full)
     found = {
-        name: ([b - a for a, b in zip(full, scores, strict=True)], beyond_luck(full, scores))
+        name: ([b - a for a, b in zip(full, scores, strict=False)], beyond_luck(full, scores))
         for name, scores in others
     }
     fig, ax = figures.axes(width_px=860, height_px=90 + 66 * len(found))
@@ -325,10 +325,10 @@ def left_out(gains, alt=None):
     ax.axvline(0, color=look.MUTED, linewidth=1.2)
     markers = "oDs^v"
     for i in range(len(full)):
-        across = [differences[i] for differences, _ in found.values()]
+        there = [(r, d[i]) for r, (d, _) in enumerate(found.values()) if i < len(d)]
         ax.plot(
-            across,
-            [row + 0.24 * (i - (len(full) - 1) / 2) for row in range(len(found))],  # none hidden
+            [difference for _, difference in there],
+            [row + 0.24 * (i - (len(full) - 1) / 2) for row, _ in there],  # none hidden
             markers[i % len(markers)],
             color=look.INK,
             markersize=9,

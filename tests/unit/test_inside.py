@@ -201,8 +201,15 @@ def test_the_set_holds_each_kind_once_a_seed():
         assert torch.equal(found(photo), found["full"][0](photo))
     with pytest.raises(KeyError, match="no kind 'none'; there are full"):
         found["none"]
-    with pytest.raises(ValueError, match="seeds is empty"):
+    with pytest.raises(ValueError, match="bilinear needs at least one seed"):
         ablation.build(seeds=[])
+
+
+def test_the_full_network_may_have_more_seeds():
+    seeds = {"full": [0, 1], "equal stages": [0], "colours only": [0], "bilinear": [0]}
+    found = ablation.build(wf=4, scale=2, vscale=2, seeds=seeds)
+    assert [len(found[kind]) for kind in found.kinds] == [2, 1, 1, 1]
+    assert len(found.networks) == 5
 
 
 @pytest.mark.parametrize(
@@ -214,6 +221,8 @@ def test_the_set_holds_each_kind_once_a_seed():
         ([1.0, 1.02], [1.2, 0.8], "luck"),
         ([1.0, 1.1], [0.8, 1.05], "luck"),
         ([1.0, 1.0], [1.0, 1.0], "luck"),
+        ([1.0, 1.1], [0.8], "worse"),
+        ([1.0, 1.1], [1.05], "luck"),
     ],
 )
 def test_beyond_luck(full, without, said):
@@ -221,8 +230,9 @@ def test_beyond_luck(full, without, said):
 
 
 def test_luck_needs_two_seeds():
-    with pytest.raises(ValueError, match="expected the same number, at least two"):
-        beyond_luck([1.0], [0.5])
+    for full, without in (([1.0], [0.5]), ([1.0, 1.1], []), ([1.0, 1.1], [0.5, 0.6, 0.7])):
+        with pytest.raises(ValueError, match="expected at least two of the full network"):
+            beyond_luck(full, without)
 
 
 # --- figures -------------------------------------------------------------------------------------
@@ -298,6 +308,7 @@ def test_left_out_says_what_the_numbers_show():
     assert "b: +0.00, -0.05 dB, cannot be told from luck" in alt
     assert "c: +0.50, +0.40 dB, better, beyond luck" in alt
     assert "Luck alone: 0.10 dB" in alt
+    assert "a: -0.40 dB, worse" in show.left_out({"full": [1.0, 1.1], "a": [0.6]}).alt
     with pytest.raises(ValueError, match="at least one that lacks something"):
         show.left_out({"full": [1.0, 1.1]})
     with pytest.raises(ValueError, match="at least two"):
