@@ -104,7 +104,7 @@ def export(folder: Path, out: Path | None = None) -> ModelInfo:
         failures=(
             "Far smaller, and trained far shorter, than mssnet-deblur: use that one.",
             "They know one kind of blur only, so that the experiment stays small: an even, "
-            "straight, nearly horizontal motion over 4 to 7 px. Any other comes back as bad or worse.",
+            "straight, nearly horizontal motion over 4 to 7 px. Others come back as bad, or worse.",
             "What a remedy is worth here need not be what it is worth in a large network that was "
             "trained for days.",
         ),
