@@ -260,8 +260,9 @@ def dial(photo_small, answer, alpha, kind="smooth", downscale="area"):
     """Turn the invented part down or up: the start plus alpha times all that the answer adds to it.
 
     alpha: 0 is what was recorded and nothing else, 1 the whole (consistent) answer, 2 twice as much
-    invention. kind: what 0 looks like, as in `start`. Before clamping, every position downscales
-    to the small photo. Returns the answer's shape, in [0, 1].
+    invention. kind: what 0 looks like, as in `start`. Both ends, 0 and 1, are projected and lie in
+    [0, 1], so every position between them agrees with the small photo; beyond 1, clamping can spoil
+    it. Returns the answer's shape, in [0, 1].
 
     >>> small = torch.rand(3, 4, 4)
     >>> dial(small, torch.rand(3, 32, 32), 0.5).shape
@@ -269,9 +270,9 @@ def dial(photo_small, answer, alpha, kind="smooth", downscale="area"):
     """
     alpha = arguments.number(alpha, "alpha", low=0, high=4)
     a = operator(photo_small, answer, downscale)
-    base = start(photo_small, a.factor, kind, a)
-    added = answer - start(a(answer), a.factor, kind, a)
-    return (base + alpha * added).clamp(0, 1)
+    base = project(start(photo_small, a.factor, kind, a), photo_small, a, kind)
+    full = project(answer, photo_small, a, kind)
+    return (base + alpha * (full - base)).clamp(0, 1)
 
 
 class Shares(NamedTuple):

@@ -127,7 +127,7 @@ function render({ model, el }) {
     const db = -10 * Math.log10(Math.max(error / (3 * smallW * smallH), 1e-12));
     for (const name of ["sum", "recorded", "invented"]) views[name].context.putImageData(views[name].data, 0, 0);
     const share = (100 * made) / Math.max(whole, 1e-9);
-    const energy = alpha ? `${share < 10 ? share.toFixed(1) : share.toFixed(0)} % of the picture's energy is invented` : "nothing is invented";
+    const energy = alpha ? `${share < 10 ? share.toFixed(1) : share.toFixed(0)} % of the picture's energy is added to the start` : "nothing is added";
     said.textContent = `${alpha.toFixed(2)} × invented: ${energy}. Made small again: ${db.toFixed(1)} dB.`;
     views.sum.canvas.setAttribute("aria-label", `${get("alt")} ${said.textContent}`);
     views.recorded.canvas.setAttribute("aria-label", `The recorded part: ${get("kind") === "mosaic" ? "even squares" : "a smooth enlargement"}.`);

@@ -69,7 +69,7 @@ def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
             f"{MAX_PX:,} pixels. Cut the same part out of both photos: me.images.crop"
         )
     full = hallucination.project(answer, small)
-    smooth = hallucination.start(small, answer.shape[-1] // small.shape[-1])
+    smooth = hallucination.dial(small, full, 0)
     width = look.widths([answer], PICTURE_PX, tall_px=520)[0]
     height = width * answer.shape[-2] // answer.shape[-1]
     side = min(SIDE_PX, width // 2, (height - 60) * answer.shape[-1] // answer.shape[-2] // 2)

@@ -27,7 +27,7 @@ def test_the_dial_sends_what_the_page_needs(cat, small):
     full = numbers(widget.full, cat.shape)
     assert metrics.consistency_db(full, small) > 50
     torch.testing.assert_close(
-        numbers(widget.smooth, cat.shape), hallucination.start(small), atol=1e-4, rtol=0
+        numbers(widget.smooth, cat.shape), hallucination.dial(small, cat, 0), atol=1e-4, rtol=0
     )
     torch.testing.assert_close(numbers(widget.small, small.shape), small, atol=1e-4, rtol=0)
     assert widget.shape == [16, 12]
