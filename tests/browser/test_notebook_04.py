@@ -1,0 +1,108 @@
+"""Notebook 04 in JupyterLab: three figures with handles, a comparison of six, and an exercise."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+NOTEBOOK = "notebooks/04_from_deblurring_to_8x.ipynb"
+
+
+@pytest.fixture(scope="module")
+def page(lab, shared_page):
+    lab.open_run(shared_page, NOTEBOOK, timeout_s=900)
+    return shared_page
+
+
+@pytest.fixture
+def handles(page):
+    """The output in which a handle of this name stands, with its figure, scrolled into view."""
+
+    def find(name):
+        label = page.locator(".widget-label", has_text=re.compile(rf"^{re.escape(name)}$"))
+        area = page.locator(".jp-OutputArea-output", has=label).first
+        area.scroll_into_view_if_needed()
+        expect(area.locator("figure.mss img").first).to_be_visible()
+        return area, area.locator(".widget-inline-hbox", has=label)
+
+    return find
+
+
+def pictures(area):
+    return area.locator("figure.mss img").evaluate_all("all => all.map(i => i.src)")
+
+
+def changed(area, before, seconds=60):
+    """Wait until another figure stands there; which of its pictures are new, and no error."""
+    until = time.monotonic() + seconds
+    while (now := pictures(area)) == before and time.monotonic() < until:
+        area.page.wait_for_timeout(200)
+    expect(area.get_by_role("alert")).to_have_count(0)
+    return [a != b for a, b in zip(before, now, strict=True)]
+
+
+def test_blur_by_hand(handles, page, shot):
+    area, handle = handles("blur (px)")
+    before = pictures(area)
+    handle.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    assert changed(area, before) == [True, False]  # the enlarged photo stays what it is
+    expect(area).to_contain_text(re.compile(r"alike to \d\d\.\d dB"))
+    shot("04_blur", area)
+
+
+def test_average_by_hand(handles, page, shot):
+    area, handle = handles("how many")
+    before = pictures(area)
+    handle.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    assert changed(area, before) == [True, True]
+    expect(area).to_contain_text("16 of 16")
+    shot("04_average", area)
+    before = pictures(area)
+    _, rule = handles("rule")
+    rule.get_by_role("combobox").select_option("median")
+    assert changed(area, before) == [False, True]  # another rule, the same pictures
+    shot("04_median", area)
+
+
+def test_factors(handles, page, shot):
+    area, handle = handles("doublings")
+    handle.get_by_role("slider").focus()
+    for key, factor in (("Home", "2x"), ("End", "16x")):
+        before = pictures(area)
+        page.keyboard.press(key)
+        assert changed(area, before) == [True, True, False]
+        expect(area).to_contain_text(f"1/{factor[:-1]}")
+        shot(f"04_sign_{factor}", area)
+    before = pictures(area)
+    _, network = handles("model")
+    network.get_by_role("combobox").select_option("bicubic")
+    assert changed(area, before) == [False, True, False]
+
+
+def test_the_same_eye_six_times(page, shot):
+    widget = page.locator(".mss-compare").first
+    widget.scroll_into_view_if_needed()
+    stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
+    grip.focus()
+    seen = set()
+    for key in "23456":
+        page.keyboard.press(key)
+        expect(widget.get_by_label("Picture on the right")).to_have_value(str(int(key) - 1))
+        seen.add(stage.screenshot(animations="disabled"))
+        if key in "34":
+            shot(f"04_eye_{key}", widget)
+    assert len(seen) == 5
+
+
+def test_an_exercise_answers(page):
+    cell = page.locator(".jp-CodeCell", has_text='me.check("04-b"').first
+    cell.scroll_into_view_if_needed()
+    expect(cell).to_contain_text("Not answered yet")
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text('me.check("04-b", lambda c: torch.stack(c).mean(0))')
+    page.keyboard.press("Control+Enter")
+    expect(cell).to_contain_text("the most faithful picture is blurry", timeout=60_000)
