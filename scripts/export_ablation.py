@@ -27,7 +27,7 @@ from mssnet_edu.training.train import load_weights
 NAME = "mssnet-ablation"
 LENGTHS_PX = (4, 5, 6, 7)  # of the kind of blur that they learned; see Blur in training/pairs.py
 ANGLES_DEG = (-20, -10, 0, 10, 20)
-SIDE_PX = 256
+SIDE_PX = 192
 
 
 RUNS = {  # the kind in the set -> the name that its recipe and its run have

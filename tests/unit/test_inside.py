@@ -1,12 +1,16 @@
 """Inside MSSNet: feature maps, receptive fields, energies, the ablation set; and their figures."""
 
+import importlib
 import itertools
+import json
 import math
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from mssnet_edu import images, show
+from mssnet_edu import degrade, images, metrics, models, samples, show
 from mssnet_edu.mssnet import (
     BANDS_PX,
     Ablation,
@@ -233,6 +237,55 @@ def test_luck_needs_two_seeds():
     for full, without in (([1.0], [0.5]), ([1.0, 1.1], []), ([1.0, 1.1], [0.5, 0.6, 0.7])):
         with pytest.raises(ValueError, match="expected at least two of the full network"):
             beyond_luck(full, without)
+
+
+def test_the_set_of_the_course_has_learned_its_kind_of_blur():
+    found = models.load_model("mssnet-ablation")
+    table = next(v for k, v in found.info.measured.items() if k.startswith("gain"))
+    assert list(table) == found.kinds
+    for kind in found.kinds:
+        measured = [value for key, value in table[kind].items() if key.startswith("seed")]
+        assert len(measured) == len(found[kind])
+        for one in found[kind]:
+            assert 2 * sum(p.numel() for p in one.parameters()) <= 1_000_000  # bytes, as fp16
+    assert len(found["full"]) >= 2
+    sharp = images.crop(samples.load("cat"), (150, 60, 128, 128))
+    blurred = degrade.motion_blur(sharp, degrade.motion_path("line", 6, angle_deg=10))
+    with torch.no_grad():
+        answer = found(blurred).clamp(0, 1)
+    assert metrics.psnr(answer, sharp) > metrics.psnr(blurred, sharp) + 0.5
+
+
+@pytest.fixture
+def export_ablation():
+    """The script that makes the set; it comes with the repository only."""
+    scripts = Path(__file__).parents[2] / "scripts"
+    sys.path.insert(0, str(scripts))
+    try:
+        return importlib.import_module("export_ablation")
+    finally:
+        sys.path.remove(str(scripts))
+
+
+def trained(folder, names, steps=5):
+    for name in names:
+        (folder / name).mkdir()
+        (folder / name / "run.json").write_text(json.dumps({"step": steps}))
+        (folder / name / "done").touch()
+
+
+def test_only_networks_trained_alike_are_exported(export_ablation, tmp_path):
+    first = ["full-0", "equal-stages-0", "rgb-only-0", "bilinear-0"]
+    trained(tmp_path, first)
+    with pytest.raises(SystemExit, match="holds 1 full networks; two are needed"):
+        export_ablation.seeds_of(tmp_path)
+    trained(tmp_path, ["full-1", "bilinear-1"])
+    (tmp_path / "rgb-only-1").mkdir()  # begun, not done
+    seeds = export_ablation.seeds_of(tmp_path)
+    assert seeds == {"full": [0, 1], "equal stages": [0], "colours only": [0], "bilinear": [0, 1]}
+    trained(tmp_path, ["full-2"], steps=4)
+    with pytest.raises(SystemExit, match="not trained equally long"):
+        export_ablation.seeds_of(tmp_path)
 
 
 # --- figures -------------------------------------------------------------------------------------

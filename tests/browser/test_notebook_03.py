@@ -1,0 +1,141 @@
+"""Notebook 03 in JupyterLab: toy, viewer, ablation and comparison, moved by mouse and keys."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+NOTEBOOK = "notebooks/03_inside_mssnet.ipynb"
+SOON = 60_000  # ms: the ablation runs eight networks for each move
+
+
+@pytest.fixture(scope="module")
+def page(lab, shared_page):
+    """The notebook, run once."""
+    lab.open_run(shared_page, NOTEBOOK, timeout_s=900)
+    return shared_page
+
+
+@pytest.fixture
+def area(page):
+    """The output of the cell that holds these words, scrolled into view."""
+
+    def find(words):
+        cell = page.locator(".jp-CodeCell", has_text=words).first
+        cell.scroll_into_view_if_needed()
+        figure = cell.locator("figure.mss").first
+        expect(figure).to_be_visible(timeout=2 * SOON)  # the page draws after the kernel is done
+        figure.scroll_into_view_if_needed()
+        return cell
+
+    return find
+
+
+def handle(area, name):
+    label = area.page.locator(".widget-label", has_text=re.compile(rf"^{re.escape(name)}$"))
+    return area.locator(".widget-inline-hbox", has=label)
+
+
+def drawn(area):
+    """What the figure is made of: it changes with any pixel."""
+    return area.locator("figure.mss").first.inner_html()
+
+
+def moved(area, before):
+    """Wait until another figure stands there, and no error; its pixels as bytes, and what it is."""
+    figure = area.locator("figure.mss").first
+    for _ in range(SOON // 250):
+        if drawn(area) != before:
+            break
+        figure.page.wait_for_timeout(250)
+    assert drawn(area) != before, "the figure stayed as it was"
+    expect(area.get_by_role("alert")).to_have_count(0)
+    return drawn(area), figure.screenshot(animations="disabled")
+
+
+def test_the_toy_takes_the_eye_apart_and_together(area, page, shot):
+    toy = area("me.show.unshuffle_toy(")
+    figure = toy.locator("figure.mss").first
+    expect(figure).to_contain_text("unshuffled: 4 pictures")
+    expect(figure).to_contain_text("0 of 768 numbers differ")
+    seen, pixels = drawn(toy), figure.screenshot(animations="disabled")
+    handle(toy, "follow").get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    seen, other = moved(toy, seen)
+    assert other != pixels
+    shot("03_toy_follow", toy)
+    handle(toy, "factor").get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    _, more = moved(toy, seen)
+    assert more != other
+    expect(figure).to_contain_text("unshuffled: 16 pictures")
+    expect(figure).to_contain_text("0 of 768 numbers differ")
+    shot("03_toy", toy)
+
+
+def test_the_viewer_shows_other_maps(area, page, shot):
+    viewer = area("me.show.feature_viewer(")
+    figure = viewer.locator("figure.mss").first
+    seen, pixels = drawn(viewer), figure.screenshot(animations="disabled")
+    shots = {pixels}
+    handle(viewer, "stage").get_by_role("combobox").select_option(label="S3-U1")
+    seen, pixels = moved(viewer, seen)
+    shots.add(pixels)
+    expect(figure).to_contain_text("S3-U1, decoder, level 1")
+    shot("03_viewer_fine", viewer)
+    handle(viewer, "side").get_by_role("combobox").select_option(label="encoder")
+    seen, pixels = moved(viewer, seen)
+    shots.add(pixels)
+    handle(viewer, "level").get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    seen, pixels = moved(viewer, seen)
+    shots.add(pixels)
+    expect(figure).to_contain_text("S3-U1, encoder, level 2")
+    handle(viewer, "channel").get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    _, pixels = moved(viewer, seen)
+    shots.add(pixels)
+    expect(figure).to_contain_text("channel 2")
+    shot("03_viewer", viewer)
+    assert len(shots) == 5
+
+
+def test_the_ablation_is_computed_for_another_photo(area, page, shot):
+    cell = area("me.show.sliders(try_without")
+    seen, first = drawn(cell), cell.locator("figure.mss").first.screenshot(animations="disabled")
+    handle(cell, "photo").get_by_role("combobox").select_option(label="raccoon")
+    seen, second = moved(cell, seen)
+    assert second != first
+    handle(cell, "length (px)").get_by_role("slider").focus()
+    page.keyboard.press("ArrowLeft")
+    _, third = moved(cell, seen)
+    assert third != second
+    shot("03_ablation", cell)
+
+
+def test_the_street_by_two_networks(page, shot, drag):
+    widget = page.locator(".mss-compare[aria-label^='A street with people']")
+    cell = page.locator(".jp-CodeCell", has_text="me.show.compare_many(").first
+    cell.scroll_into_view_if_needed()
+    widget.scroll_into_view_if_needed()
+    stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
+    drag(page, stage, 0.5, 0.8)
+    expect(grip).to_have_attribute("aria-valuenow", re.compile("79|80"))
+    taken = stage.screenshot(animations="disabled")
+    shot("03_street", widget)
+    grip.focus()
+    page.keyboard.press("Home")
+    expect(grip).to_have_attribute("aria-valuenow", "0")
+    assert stage.screenshot(animations="disabled") != taken
+
+
+def test_without_the_authors_file_the_cell_says_where_it_is(page):
+    cell = page.locator(".jp-CodeCell", has_text="load_official_checkpoint").first
+    cell.scroll_into_view_if_needed()
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("https://github.com/kky7/MSSNet")
+
+
+def test_an_untouched_exercise_asks_for_an_answer(page):
+    stub = page.locator(".jp-CodeCell", has_text='me.check("03-a"').first
+    stub.scroll_into_view_if_needed()
+    expect(stub.locator(".jp-OutputArea")).to_contain_text("… 03-a")
