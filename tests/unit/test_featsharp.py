@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mssnet_edu import featsharp as fs
-from mssnet_edu import images
+from mssnet_edu import images, samples
 
 
 class Colours:
@@ -356,3 +356,29 @@ def test_what_is_wrong_is_said(change, error, words):
     given = {"encoder": Colours(), "photo": torch.rand(3, 64, 64), "method": "featsharp", **change}
     with pytest.raises(error, match=words):
         fs.upsample(**given)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_the_courses_own_has_a_lower_loss_than_bilinear_and_jbu_on_a_photo_it_never_saw(factor):
+    encoder, model = fs.encoder("vit-s14"), fs.load_model("featsharp-vit-s14")
+    photo = images.load(samples.find_data("validation/piazza-gae-aulenti_1.webp"))[None]
+    boxes = fs.draw_views(3, torch.Generator().manual_seed(0), max_zoom=factor)
+    with torch.inference_mode():
+        views = torch.cat([encoder.encode(fs.take_view(photo, box, 224)) for box in boxes])
+        views = model.standardise(views)
+        scores = {}
+        for method in ("bilinear", "jbu", "featsharp"):
+            maps = model.standardise(fs.upsample(encoder, photo, factor, method)[None])
+            if method != "featsharp":  # all are judged without the fixed pattern
+                low = model.pattern(16, 16)[None]
+                low = F.interpolate(low, scale_factor=factor, mode="bilinear")
+                maps = maps - torch.einsum("dc,nchw->ndhw", model.rotation, low) / model.scale
+            down, bias = model.down[str(factor)], model.bias
+            scores[method] = float(fs.view_loss(maps, views, boxes, down, bias)[0])
+    assert scores["featsharp"] < 0.97 * min(scores["bilinear"], scores["jbu"]), scores
+
+
+def test_the_trained_one_is_found_by_its_encoder():
+    assert fs.trained_for(fs.encoder("vit-s14")) is fs.load_model("featsharp-vit-s14")
+    assert fs.trained_for(fs.encoder("efficientnet-lite0")) is None
+    assert fs.trained_for(Colours()) is None
