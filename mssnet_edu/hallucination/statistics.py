@@ -17,8 +17,8 @@ def gradient_histogram(photo, bins=41, most=0.25):
     """How often neighbouring pixels differ by how much.
 
     photo: (3, H, W) or (N, 3, H, W). Differences of grey values across and down, from -most to
-    most; larger ones count in the last bin. Returns (differences, shares), both (bins,): the middle
-    of each bin, and the share of all differences in it; the shares sum to 1.
+    most. Returns (differences, shares), both (bins,): the middle of each bin, and the share of all
+    differences in it. What is missing to a sum of 1 are larger differences.
 
     >>> gradient_histogram(torch.zeros(3, 8, 8))[1].max()
     tensor(1.)
@@ -27,10 +27,10 @@ def gradient_histogram(photo, bins=41, most=0.25):
     bins = arguments.whole(bins, "bins", low=3)
     most = arguments.number(most, "most", low=1e-6)
     across, down = grey[..., 1:] - grey[..., :-1], grey[..., 1:, :] - grey[..., :-1, :]
-    steps = torch.cat([across.flatten(), down.flatten()]).clamp(-most, most)
+    steps = torch.cat([across.flatten(), down.flatten()])
     counts = torch.histc(steps, bins, -most, most)
     edges = torch.linspace(-most, most, bins + 1)
-    return (edges[1:] + edges[:-1]) / 2, counts / counts.sum()
+    return (edges[1:] + edges[:-1]) / 2, counts / steps.numel()
 
 
 def spectrum_slope(photo, finest=0.45):
