@@ -80,7 +80,8 @@ CARDS = {
             "direction. It suits fur and leaves; it draws no hairs and no threads.",
             "Skin comes out stippled: a face looks better from mssnet-x8-fidelity.",
             "Strong edges and letters are speckled instead of sharp.",
-            "Seen close, its grain is woven: it repeats every few pixels, above all in light places.",
+            "Seen close, its grain is woven: it repeats every few pixels, above all in light "
+            "places.",
             "Regular patterns (bricks, cloth, text) come back as grain.",
         ),
     },
