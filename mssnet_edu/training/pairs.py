@@ -96,7 +96,7 @@ class PairMaker:
         draw = torch.Generator().manual_seed(seed)
         if self.task == "deblur":
             return self._blurred(count, draw, Blur.of(hardness))
-        return self._reduced(count, draw)
+        return self._reduced(self.factors(count, seed), draw)
 
     # -- blur ----------------------------------------------------------------------------------
 
@@ -142,12 +142,21 @@ class PairMaker:
 
     # -- enlargement ---------------------------------------------------------------------------
 
-    def _reduced(self, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-        sharp = self.corpus.patches(count, self.size, draw).float() / 255
-        # mostly 8x, the course's question; the factors are in the order of the batch
-        eight, four = round(count * 0.7), round(count * 0.85)
+    @staticmethod
+    def factors(count: int, seed: int) -> Tensor:
+        """(count,) by how much each photo of this enlargement batch is reduced, largest first.
+
+        Mostly 8, the course's question; also 4 and 2.
+        """
+        draw = torch.Generator().manual_seed(seed)
+        kind = torch.multinomial(torch.tensor([0.7, 0.15, 0.15]), count, True, generator=draw)
+        return torch.tensor([8, 4, 2])[kind.sort().values]
+
+    def _reduced(self, factors: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        sharp = self.corpus.patches(len(factors), self.size, draw).float() / 255
         inputs = []
-        for factor, part in ((8, sharp[:eight]), (4, sharp[eight:four]), (2, sharp[four:])):
+        for factor in (8, 4, 2):
+            part = sharp[(factors == factor).to(sharp.device)]
             if not len(part):
                 continue
             dirty = torch.rand(len(part), 1, 1, 1, generator=draw) >= self.clean

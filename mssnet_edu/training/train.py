@@ -226,8 +226,11 @@ class Trainer:
                 group["peak"] = group["lr"]
         return [adam, muon]
 
-    def _pairs(self) -> tuple[Tensor, Tensor, int]:
-        """This step's pairs. Several steps' worth are made at once: a GPU likes large batches."""
+    def _pairs(self) -> tuple[Tensor, Tensor, Tensor, int]:
+        """This step's pairs, the factors by which they were reduced, and a seed.
+
+        Several steps' worth are made at once: a GPU likes large batches.
+        """
         at_once = 8 if self.gpu else 1
         turn, place = divmod(self.step, at_once)
         seed = hash((self.seed, turn, self.rank)) & 0x7FFFFFFF  # ints hash the same every run
@@ -235,9 +238,10 @@ class Trainer:
         if self._made is None or self._made[0] != turn:
             self._grow_harder(count * at_once)
             blurry, sharp = self.pairs.batch(count * at_once, seed, self.hardness)
-            self._made = turn, blurry, sharp
-        part = slice(place * count, (place + 1) * count)
-        return self._made[1][part], self._made[2][part], seed + place
+            factors = self.pairs.factors(count * at_once, seed)
+            self._made = turn, blurry, sharp, factors
+        # every eighth pair: enlargement pairs lie sorted by their factor
+        return *(made[place::at_once] for made in self._made[1:]), seed + place
 
     def _grow_harder(self, patches: int) -> None:
         """Harder blur as soon as the network has learned what there is; on all processes alike."""
@@ -254,11 +258,11 @@ class Trainer:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * self._rate(share)
-        blurry, sharp, seed = self._pairs()
+        blurry, sharp, factors, seed = self._pairs()
         blurry = blurry.contiguous(memory_format=torch.channels_last)
         made = None
         if self.recipe.realism:
-            loss, made = self._realism_loss(blurry, sharp, seed)
+            loss, made = self._realism_loss(blurry, sharp, factors, seed)
         else:
             with self._precision():
                 pictures = self.run_network(blurry, None)
@@ -302,7 +306,9 @@ class Trainer:
             self.critic.parameters(), lr=2e-4, betas=(0.0, 0.99)
         )
 
-    def _realism_loss(self, blurry: Tensor, sharp: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    def _realism_loss(
+        self, blurry: Tensor, sharp: Tensor, factors: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
         """Two draws for every photo: each must look real and fit the input, and they must differ.
 
         Returns the loss, and one draw for the critic to judge.
@@ -319,7 +325,10 @@ class Trainer:
         # the early stages keep the fidelity task; the mean of the draws keeps the last one honest
         loss = 0.2 * losses.paper_loss(pictures[:-1], twice) / len(pictures)
         loss = loss + ((one + other) / 2 - sharp).abs().mean()
-        loss = loss + 20.0 * (reduce(answer, 8) - reduce(twice, 8)).abs().mean()
+        for factor in factors.unique().tolist():  # what was recorded must stay as it was
+            here = (factors == factor).repeat(2).to(answer.device)
+            off = reduce(answer[here], factor) - reduce(twice[here], factor)
+            loss = loss + 20.0 * off.abs().mean() * here.float().mean()
         loss = loss + 2.0 * losses.colour(answer, twice) + losses.texture(answer, twice)
         with self._precision():
             loss = loss + 0.5 * losses.perceptual(self.eye, answer, twice)
@@ -355,8 +364,9 @@ class Trainer:
         if self.recipe.task == "deblur":  # pairs without any blur would hide what matters
             blurred = (blurry - sharp).flatten(1).abs().mean(1) > 1e-4
             blurry, sharp = blurry[blurred], sharp[blurred]
-        else:  # the first of the batch are the 8x ones
-            blurry, sharp = blurry[:22], sharp[:22]
+        else:
+            eight = pairs.factors(32, VALIDATION_SEED) == 8
+            blurry, sharp = blurry[eight], sharp[eight]
         return [(b[None], s[None]) for b, s in zip(blurry, sharp, strict=True)]
 
     @torch.inference_mode()

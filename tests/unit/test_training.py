@@ -80,6 +80,21 @@ def test_pairs_are_repeatable_photos(corpus, task):
     assert sharp.max() <= 1
 
 
+def test_factors_say_how_the_batch_was_reduced(corpus):
+    make = pairs.PairMaker(corpus, "upscale", 64, clean=1.0)
+    found = torch.cat([make.factors(4, seed) for seed in range(50)])
+    assert 0.6 < (found == 8).float().mean() < 0.8
+    assert set(found.tolist()) == {2, 4, 8}
+    seed = next(s for s in range(50) if set(make.factors(4, s).tolist()) == {2, 4, 8})
+    factors, (blurry, sharp) = make.factors(4, seed), make.batch(4, seed)
+    for factor in (2, 4, 8):
+        one = sharp[factors == factor][:1]
+        small = (pairs.reduce(one, factor) * 255).round() / 255
+        again = pairs.enlarge_input(small, factor)
+        difference = (again - blurry[factors == factor][:1]).abs().mean()
+        assert difference < 0.02  # now and then bicubic reduced it, not area
+
+
 def test_about_one_pair_in_eight_has_no_blur_at_all(corpus):
     make = pairs.PairMaker(corpus, "deblur", 32)
     same = [torch.equal(b, s) for i in range(20) for b, s in zip(*make.batch(16, i), strict=True)]
