@@ -64,7 +64,8 @@ def export(folder: Path, out: Path | None = None) -> ModelInfo:
     seeds = seeds_of(folder)
     one = json.loads((folder / f"full-{seeds['full'][0]}" / "run.json").read_text())
     widths = {key: one["config"][key] for key in ("wf", "scale", "vscale")}
-    config = {**widths, "seeds": seeds}
+    alike = all(found == seeds["full"] for found in seeds.values())
+    config = {**widths, "seeds": seeds["full"] if alike else seeds}
     ablation = Ablation(**config)
     hours = 0.0
     for kind, name in RUNS.items():
