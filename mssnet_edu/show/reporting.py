@@ -37,9 +37,9 @@ def report(photo, path=None, *, model=None, n=6, seed=0, title=None, progress=No
     The page holds all its pictures and needs no network. Returns a `Report`.
     Raises PhotoError for a photo too small or too large, ValueError for an unknown model.
 
-    >>> page = report(torch.rand(3, 16, 16), n=2)
-    >>> "http" in page.page.split("<details>")[0]
-    False
+    >>> import torch
+    >>> report(torch.rand(3, 16, 16), n=2).answer.shape
+    torch.Size([3, 128, 128])
     """
     photo = look.one_photo(photo)
     if path is not None:
