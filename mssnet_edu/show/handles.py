@@ -61,13 +61,20 @@ def sliders(function, alt=None, continuous_update=False, **ranges):
             return {**data, "text/html": self.view.value + note}, metadata
 
     view = ipywidgets.HTML()
-    view.value = _html(function(**{name: h.value for name, h in handles.items()}))
+
+    def draw():
+        drawn = _html(function(**{name: h.value for name, h in handles.items()}))
+        # not the box's tooltip: JupyterLab then shows a JavaScript error in the widget's place
+        around = f'<div role="group" aria-label="{look.escape(alt)}">' if alt else ""
+        return f"{around}{drawn}</div>" if alt else drawn
+
+    view.value = draw()
     box = Handles([*handles.values(), view])
     box.handles, box.view = handles, view
 
     def again(_change):
         try:
-            view.value = _html(function(**{name: h.value for name, h in handles.items()}))
+            view.value = draw()
         except Exception as error:
             view.value = _failure(error)
 
@@ -75,8 +82,6 @@ def sliders(function, alt=None, continuous_update=False, **ranges):
         _try_ends(function, handles)
     for handle in handles.values():
         handle.observe(again, names="value")
-    if alt:
-        box.tooltip = alt
     return box
 
 

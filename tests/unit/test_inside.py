@@ -366,3 +366,10 @@ def test_left_out_says_what_the_numbers_show():
         show.left_out({"full": [1.0, 1.1]})
     with pytest.raises(ValueError, match="at least two"):
         show.left_out({"full": [1.0], "a": [0.6]})
+
+
+def test_handles_carry_their_alternative_text_in_the_page():
+    """Not as the box's tooltip: JupyterLab shows a JavaScript error instead of such a widget."""
+    toy = show.unshuffle_toy(torch.rand(3, 8, 8), alt='squares, "tiny" ones')
+    assert toy.tooltip is None
+    assert 'aria-label="squares, &quot;tiny&quot; ones"' in toy.view.value
