@@ -68,8 +68,15 @@ def report(photo, path=None, *, model=None, n=6, seed=0, title=None, progress=No
     if path is not None:
         _write(path, page)
     alt = f"{title}. {reading}"
-    inner = f'<div style="font:15px/1.5 {look.FONT}">{body}</div>'
-    return Report(look.card(inner, alt), alt, page, answer, found, doubt, path)
+    # no card: figures within a figure would lose their margins
+    style = (
+        f"background:{look.PAPER};color:{look.INK};font:15px/1.5 {look.FONT};color-scheme:light;"
+        f"border:1px solid {look.RULE};border-radius:10px;padding:8px 20px;max-width:fit-content"
+    )
+    for head in ("h1", "h2"):  # JupyterLab gives headings the colour of its theme
+        body = body.replace(f"<{head}>", f'<{head} style="color:{look.INK}">')
+    inner = f'<div role="group" aria-label="{look.escape(title)}" style="{style}">{body}</div>'
+    return Report(inner, alt, page, answer, found, doubt, path)
 
 
 def _chosen(found, model):
