@@ -292,9 +292,9 @@ def test_training_lowers_the_loss_and_beats_bilinear_on_photos_it_never_saw(tmp_
     rows = []
     model = fs.FeatSharp(8, 8, heads=2, hidden=32)
     trainer = Trainer(model, scenes[:6], scenes[6:], log=rows.append)
-    trainer.train_jbu(steps=40, every=10)
-    trainer.train_fusion(2, steps=150, every=10)
-    trainer.train_fusion(4, start_from=2, steps=30, every=10)
+    trainer.train_jbu(steps=100, every=10)
+    trainer.train_fusion(2, steps=400, every=10)
+    trainer.train_fusion(4, start_from=2, steps=60, every=10)
     fused = [row["loss"] for row in rows if row["part"] == "2x"]
     assert fused[-1] < 0.9 * fused[0]  # running means: the first steps weigh in both
     for factor in (2, 4):

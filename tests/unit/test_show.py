@@ -15,8 +15,10 @@ from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from mssnet_edu.show import handles, look, stages
 
 NAMES = [
-    "axes", "beside", "compare", "compare_many", "detail", "kernel", "photos", "plot", "sliders",
-    "spectrum", "stage_player", "table", "workflow",
+    "axes", "beside", "compare", "compare_many", "covered", "detail", "dial", "feature_viewer",
+    "game", "heat", "kernel", "left_out", "photos", "plot", "receptive_fields", "report",
+    "similarity", "sliders", "spectrum", "stage_player", "table", "trust", "unshuffle",
+    "unshuffle_toy", "workflow",
 ]  # fmt: skip
 
 
