@@ -39,7 +39,15 @@ _SMALL = {"wf": 8, "scale": 8, "vscale": 8}
 RECIPES = {
     r.name: r
     for r in (
-        Recipe("deblur", "deblur", MSSNetConfig(16, 20, 24), batch=4, muon_rate=0.004),
+        Recipe(
+            "deblur",
+            "deblur",
+            MSSNetConfig(16, 20, 24),
+            size_px=64,  # the easy blurs are short; 96 once they grow longer
+            batch=4,
+            rate=5e-4,
+            muon_rate=0.004,
+        ),
         Recipe("upscale8-fidelity", "upscale", MSSNetConfig(**_UPSCALE)),
         Recipe(
             "upscale8-realism",
