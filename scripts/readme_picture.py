@@ -1,9 +1,10 @@
-"""Make docs/first_screen.png, the picture at the top of the README, with the course's own networks.
+"""Make the pictures of README and docs/answer.md with the course's own networks.
 
     python scripts/readme_picture.py        needs Chromium
 
-The astronaut's face is reduced to 48 x 48 pixels and enlarged 8x in three ways; the figure is the
-one that a notebook would show, photographed in a browser.
+docs/first_screen.png: the astronaut's face, reduced to 48 x 48 pixels and enlarged 8x three times.
+docs/workflow.png: a cat on its way through MSSNet. Both are figures that a notebook would show,
+photographed in a browser.
 """
 
 import os
@@ -14,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 import mssnet_edu as me
 
-OUT = Path(__file__).resolve().parent.parent / "docs" / "first_screen.png"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 FACE = (128, 24, 192, 192)  # left, top, width, height in the astronaut's photograph
 SMALL_PX = 48
 ANSWERS = {
@@ -38,6 +39,12 @@ def figure():
     )
 
 
+def workflow():
+    """Return the figure of notebooks 00, 02 and 04: input, model, output, and what flowed."""
+    cat = me.images.crop(me.samples.load("cat"), (112, 68, 192, 192))
+    return me.show.workflow("mssnet-x8-fidelity", me.degrade.downscale(cat, 8))
+
+
 def photograph(html, out):
     """Save an HTML figure as Chromium draws it, at twice the size for sharp text."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -53,6 +60,6 @@ def photograph(html, out):
 
 
 if __name__ == "__main__":
-    OUT.parent.mkdir(exist_ok=True)
-    photograph(figure()._repr_html_(), OUT)
-    print(OUT)
+    for name, made in (("first_screen", figure()), ("workflow", workflow())):
+        photograph(made._repr_html_(), DOCS / f"{name}.png")
+        print(DOCS / f"{name}.png")

@@ -74,6 +74,9 @@ on average, which looks soft, or to look like a photograph, which has to choose 
   what MSSNet does. The course trained the same network twice for this use: once to be faithful and
   once to look real (notebook 04). Only the second invents much.
 
+![A cat's eye of 24 x 24 pixels is enlarged smoothly, goes through three scales of MSSNet, and \
+comes out with firmer edges; the shapes of the tensors stand at the arrows](workflow.png)
+
 **FeatSharp: the same step for what a network understands** ([paper]({FeatSharp}))
 
 - *Input:* a photo and a vision network, which describes it by one list of numbers for each patch:
