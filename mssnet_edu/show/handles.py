@@ -162,7 +162,8 @@ def _try_ends(function, handles):
     start = {name: handle.value for name, handle in handles.items()}
     for name, handle in handles.items():
         if hasattr(handle, "options"):
-            ends = [value for _, value in handle.options]
+            # a widget of the caller's own may have plain options, without labels
+            ends = [one[1] if isinstance(one, tuple) else one for one in handle.options]
         elif hasattr(handle, "min"):
             ends = [handle.min, handle.max]
         else:

@@ -415,6 +415,16 @@ def test_what_fails_at_the_start_fails_the_cell():
         me.show.sliders(fails_at_nine, length=(9, 12))
 
 
+def test_own_widgets_with_plain_options_are_tried_too(monkeypatch):
+    import ipywidgets
+
+    monkeypatch.setenv(handles.TRY_ALL, "1")
+    tried = []
+    choice = ipywidgets.SelectionSlider(options=(1, 2, 4), value=2)
+    me.show.sliders(lambda factor: tried.append(factor) or "<p></p>", factor=choice)
+    assert {1, 4} <= set(tried)
+
+
 def test_a_test_run_tries_the_ends(monkeypatch):
     monkeypatch.setenv(handles.TRY_ALL, "1")
     with pytest.raises(ValueError, match="too <long>"):
