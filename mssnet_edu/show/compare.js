@@ -2,17 +2,6 @@
 // State lives in the model: pictures, left, right (numbers of pictures), position (0 to 100, where
 // the bar stands), look_x, look_y (0 to 1, where the loupe looks), zoom, truth (a number, or -1).
 
-function make(tag, className, parent, text) {
-  const node = document.createElement(tag);
-  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it. It looks at the
-  // focused element and upwards, so each element needs the mark.
-  node.dataset.lmSuppressShortcuts = "true";
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
 function render({ model, el }) {
   const get = (name) => model.get(name);
   const pictures = get("pictures");

@@ -1,7 +1,6 @@
 """Two pictures of the same thing, one over the other, with a bar to drag between them."""
 
 import math
-from pathlib import Path
 
 import anywidget
 import traitlets
@@ -11,7 +10,6 @@ from mssnet_edu.show import look
 
 __all__ = ["Compare", "compare", "compare_many"]
 
-_HERE = Path(__file__).parent
 STAGE_PX = 640
 MAX_PX = 3_000_000  # of a picture that travels to the browser; larger ones are averaged down
 
@@ -30,7 +28,7 @@ class StaticToo:
 class Compare(StaticToo, anywidget.AnyWidget):
     """The widget behind `compare`. `position`, `left`, `right`, `zoom` may be read and set."""
 
-    _esm = _HERE / "compare.js"
+    _esm = look.script("compare")
     _css = look.css("figures", "compare")
 
     pictures = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -4,16 +4,6 @@
 
 const UNIT = 16384;
 
-function make(tag, className, parent, text) {
-  const node = document.createElement(tag);
-  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it.
-  node.dataset.lmSuppressShortcuts = "true";
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
 function numbers(view) {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
   return Float32Array.from(new Int16Array(bytes.buffer), (v) => v / UNIT);

@@ -1,7 +1,5 @@
 """The dial: an answer taken apart into recorded and invented, and put together again, live."""
 
-from pathlib import Path
-
 import anywidget
 import torch
 import traitlets
@@ -12,7 +10,6 @@ from mssnet_edu.show.comparison import StaticToo
 
 __all__ = ["Dial", "dial"]
 
-_HERE = Path(__file__).parent
 UNIT = 16384  # steps of int16 for one unit of brightness: -2 to 2 fits
 PICTURE_PX, SIDE_PX = 520, 240
 MAX_PX = 1_100_000  # 6 bytes each travel to the browser, three times
@@ -21,7 +18,7 @@ MAX_PX = 1_100_000  # 6 bytes each travel to the browser, three times
 class Dial(StaticToo, anywidget.AnyWidget):
     """The widget behind `dial`. `alpha` (0 to 2) and `kind` may be read and set."""
 
-    _esm = _HERE / "dial.js"
+    _esm = look.script("dial")
     _css = look.css("figures", "compare", "stages", "dial")
 
     small = traitlets.Bytes().tag(sync=True)

@@ -1,16 +1,6 @@
 // Which is the photograph? Pairs of pictures, one choice each, the score against chance at the end.
 // State in the model: rounds [{left, right, truth: 0 or 1, note}], choices [0 or 1, ...].
 
-function make(tag, className, parent, text) {
-  const node = document.createElement(tag);
-  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it.
-  node.dataset.lmSuppressShortcuts = "true";
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
 // how likely it is to find `hits` or more of `tries` by tossing a coin
 function byChance(hits, tries) {
   let total = 0;

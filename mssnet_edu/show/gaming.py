@@ -1,7 +1,5 @@
 """A game: two pictures, one of them a photograph. Which? The score is held against chance."""
 
-from pathlib import Path
-
 import anywidget
 import torch
 import traitlets
@@ -12,14 +10,13 @@ from mssnet_edu.show.comparison import StaticToo
 
 __all__ = ["Game", "game"]
 
-_HERE = Path(__file__).parent
 PICTURE_PX = 384
 
 
 class Game(StaticToo, anywidget.AnyWidget):
     """The widget behind `game`. `choices` holds 0 (left) or 1 (right) for each pair so far."""
 
-    _esm = _HERE / "game.js"
+    _esm = look.script("game")
     _css = look.css("figures", "compare", "stages", "game")
 
     rounds = traitlets.List(traitlets.Dict()).tag(sync=True)

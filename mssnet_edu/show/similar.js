@@ -5,16 +5,6 @@
 const SCALE = [[0, 0, 4], [40, 17, 89], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [250, 193, 39], [252, 255, 164]];
 const LIKE = 0.6;
 
-function make(tag, className, parent, text) {
-  const node = document.createElement(tag);
-  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it.
-  node.dataset.lmSuppressShortcuts = "true";
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
 function colour(value) {
   const at = Math.min(1, Math.max(0, value)) * (SCALE.length - 1);
   const i = Math.min(SCALE.length - 2, Math.floor(at));

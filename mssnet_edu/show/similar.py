@@ -1,7 +1,5 @@
 """Click a place in a photo, and see how similar every other place is, in one map or several."""
 
-from pathlib import Path
-
 import anywidget
 import torch
 import traitlets
@@ -12,7 +10,6 @@ from mssnet_edu.show.comparison import StaticToo
 
 __all__ = ["Similarity", "heat", "similarity"]
 
-_HERE = Path(__file__).parent
 MAX_DIMS = 128
 MAX_PX = 500_000
 # as in similar.js: dark to bright, matplotlib's magma
@@ -23,7 +20,7 @@ SCALE += [[250, 193, 39], [252, 255, 164]]
 class Similarity(StaticToo, anywidget.AnyWidget):
     """The widget behind `similarity`. `x` and `y`, 0 to 1, may be read and set."""
 
-    _esm = _HERE / "similar.js"
+    _esm = look.script("similar")
     _css = look.css("figures", "compare", "stages", "similar")
 
     url = traitlets.Unicode().tag(sync=True)

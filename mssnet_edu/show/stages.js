@@ -5,17 +5,6 @@ const CLOSE = 4; // how far a click goes into the picture
 const BEAT_MS = 1100;
 const BARS_PX = 44;
 
-function make(tag, className, parent, text) {
-  const node = document.createElement(tag);
-  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it. It looks at the
-  // focused element and upwards, so each element needs the mark.
-  node.dataset.lmSuppressShortcuts = "true";
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
 function button(parent, text, label, onClick) {
   const node = make("button", null, parent, text);
   node.type = "button";

@@ -1,7 +1,5 @@
 """Step through MSSNet's six stages: the picture so far, what was changed, and what it gained."""
 
-from pathlib import Path
-
 import anywidget
 import torch
 import traitlets
@@ -13,7 +11,6 @@ from mssnet_edu.show.comparison import StaticToo
 
 __all__ = ["StagePlayer", "stage_player"]
 
-_HERE = Path(__file__).parent
 PANEL_PX = 440
 MAX_PX = 1_000_000  # of one picture; there are fourteen
 WORKS_AT = {"S1": "quarter size", "S2": "half size", "S3": "full size"}
@@ -22,7 +19,7 @@ WORKS_AT = {"S1": "quarter size", "S2": "half size", "S3": "full size"}
 class StagePlayer(StaticToo, anywidget.AnyWidget):
     """The widget behind `stage_player`. `step` is 0 for the blurred photo, then 1 to 6."""
 
-    _esm = _HERE / "stages.js"
+    _esm = look.script("stages")
     _css = look.css("figures", "compare", "stages")
 
     steps = traitlets.List(traitlets.Dict()).tag(sync=True)

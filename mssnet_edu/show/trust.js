@@ -1,16 +1,6 @@
 // The trust map over its picture: cells whose expected error is above the threshold are covered.
 // State in the model: threshold (grey levels), cells (expected error, row by row), columns, rows.
 
-function make(tag, className, parent, text) {
-  const node = document.createElement(tag);
-  // Or JupyterLab takes the keys: arrows would leave the cell, "dd" delete it.
-  node.dataset.lmSuppressShortcuts = "true";
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
 function render({ model, el }) {
   const get = (name) => model.get(name);
   const [columns, rows] = [get("columns"), get("rows")];

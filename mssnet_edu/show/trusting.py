@@ -1,7 +1,5 @@
 """The trust map over its picture, with a slider for the error that one is ready to accept."""
 
-from pathlib import Path
-
 import anywidget
 import torch
 import traitlets
@@ -12,7 +10,6 @@ from mssnet_edu.show.comparison import StaticToo
 
 __all__ = ["Trust", "covered", "trust"]
 
-_HERE = Path(__file__).parent
 PICTURE_PX = 520
 MAX_PX = 2_000_000
 
@@ -20,7 +17,7 @@ MAX_PX = 2_000_000
 class Trust(StaticToo, anywidget.AnyWidget):
     """The widget behind `trust`. `threshold`, in grey levels, may be read and set."""
 
-    _esm = _HERE / "trust.js"
+    _esm = look.script("trust")
     _css = look.css("figures", "compare", "stages", "dial", "trust")
 
     url = traitlets.Unicode().tag(sync=True)

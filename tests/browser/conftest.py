@@ -113,6 +113,22 @@ def page(browser, lab):
     lab.stop_kernels()
 
 
+@pytest.fixture
+def handles(page):
+    """`handles(name)` finds a handle: the output that it stands in, and its row."""
+
+    from playwright.sync_api import expect
+
+    def find(name):
+        label = page.locator(".widget-label", has_text=re.compile(rf"^{re.escape(name)}$"))
+        area = page.locator(".jp-OutputArea-output", has=label).first
+        area.scroll_into_view_if_needed()
+        expect(area.locator("figure.mss img").first).to_be_visible()
+        return area, area.locator(".widget-inline-hbox", has=label)
+
+    return find
+
+
 @pytest.fixture(scope="module")
 def shared_page(browser, lab):
     """A page for all tests of a module: opening a notebook takes most of a browser test's time."""

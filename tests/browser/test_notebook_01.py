@@ -30,20 +30,6 @@ def page(lab, shared_page):
     return shared_page
 
 
-@pytest.fixture
-def handles(page):
-    """The output in which a handle of this name stands, with its figure, scrolled into view."""
-
-    def find(name):
-        label = page.locator(".widget-label", has_text=re.compile(rf"^{re.escape(name)}$"))
-        area = page.locator(".jp-OutputArea-output", has=label).first
-        area.scroll_into_view_if_needed()
-        expect(area.locator("figure.mss img").first).to_be_visible()
-        return area, area.locator(".widget-inline-hbox", has=label)
-
-    return find
-
-
 def pictures(area):
     """All pictures of a figure, as one text: it changes with any pixel."""
     return area.locator("figure.mss img").evaluate_all("all => all.map(i => i.src).join()")
