@@ -52,15 +52,19 @@ def candidates(photo_small, n=6, *, seed=0, exemplars=None, progress=False):
     n = arguments.whole(n, "n", low=2, high=12)
     seed = arguments.whole(seed, "seed", low=0)
     small, found = photo_small.detach().clamp(0, 1), {}
-    for name, make in _recipes(seed, exemplars)[:n]:
+    large = max(sides) > LARGE_PX
+    for name, make in _recipes(seed, exemplars, large)[:n]:
         if progress:
             print(f"{len(found) + 1} of {n}: {name}", flush=True)
         found[name] = project(make(small), photo_small)
     return found
 
 
-def _recipes(seed, exemplars):
-    """(name, function of the small photo) for all the answers there are, the most telling first."""
+def _recipes(seed, exemplars, large=False):
+    """(name, function of the small photo) for all the answers there are, the most telling first.
+
+    large: leave out what costs too much for a large photo.
+    """
     known = set(models.names("upscale"))
     if exemplars is None:
         exemplars = dict.fromkeys(EXEMPLARS)
@@ -83,7 +87,8 @@ def _recipes(seed, exemplars):
     # the sharp network is shown another photo each time, and so sees other things in it
     first = [(SHARP, _sharp(_sharp_start))] * sharp
     mixed = [
-        (f"{name}, then {SHARP}", _sharp(upscaled(name))) for name in (*careful, "bicubic")
+        (f"{name}, then {SHARP}", _sharp(upscaled(name)))
+        for name in (careful[:1] if large else (*careful, "bicubic"))
     ] * sharp
     noisy = [
         (f"{SHARP}, noise {k}", _sharp(functools.partial(_noisy_start, k)))
@@ -95,8 +100,9 @@ def _recipes(seed, exemplars):
     ]
     # one of each kind before the second of any; detail of other photos last: it fits few photos
     return [
-        *first, *mixed[:1], *seeds[:1], *soft[:1], *mixed[1:2], *seeds[1:2], *mixed[2:], *lent[:1],
-        *soft[1:], *noisy[:1], *seeds[2:], *lent[1:2], *noisy[1:], *lent[2:],
+        *first, *mixed[:1], *seeds[:1], *soft[:1], *(noisy[:1] if large else mixed[1:2]),
+        *seeds[1:2], *mixed[2:], *lent[:1], *soft[1:], *noisy[large:1], *seeds[2:], *lent[1:2],
+        *noisy[1:], *lent[2:],
     ]  # fmt: skip
 
 

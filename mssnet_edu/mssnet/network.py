@@ -20,7 +20,7 @@ MSSNet removes blur at constant size. It does not enlarge.
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -266,9 +266,10 @@ class MSSNet(nn.Module):
 
     # -- what training calls ------------------------------------------------------------------
 
-    def pictures(self, batch: Tensor, noise: Tensor | None = None) -> list[Tensor]:
-        """All outputs, coarse to fine, for a batch whose sides are multiples of 16: no checks."""
-        return [stage.base + stage.residual() for stage in self._walk(batch, noise)]
+    def pictures(self, batch: Tensor, noise: Tensor | None = None, scales: int = 3) -> list[Tensor]:
+        """The outputs of the first `scales` scales, for sides that are multiples of 16: no checks."""
+        stages = islice(self._walk(batch, noise), sum(self.config.unets[:scales]))
+        return [stage.base + stage.residual() for stage in stages]
 
     # -- how it works -------------------------------------------------------------------------
 

@@ -270,6 +270,11 @@ def _scenes(encoder, files, folder, seed, bf16, fours):
     return scenes
 
 
+def _length_of(args):
+    length = f"--steps {args.steps}" if args.steps else f"--minutes {args.minutes:g}"
+    return length + " --bf16" * bool(args.bf16)
+
+
 def run_command(args):
     """Run `mssnet-edu train featsharp`; returns the exit code."""
     out = args.out or Path("runs/featsharp")
@@ -315,7 +320,8 @@ def run_command(args):
         "licence": "MIT",
         "author": "the authors of this course",
         "source": "trained by this course, from the paper FeatSharp (ICML 2025)",
-        "made_by": f"mssnet-edu train featsharp --photos FOLDER ({len(scenes)} scenes)",
+        "made_by": f"mssnet-edu train featsharp --photos FOLDER {_length_of(args)} "
+        f"({len(scenes)} scenes)",
         "trained_on": "One scene of each training photograph of mssnet_edu/training/corpus.tsv; "
         "validation photographs and those of the notebooks held out.",
         "min_px": 56,

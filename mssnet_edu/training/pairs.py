@@ -17,7 +17,7 @@ All functions work in batches on the corpus's device; the same seed gives the sa
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,9 +38,10 @@ class Blur:
     clean: pairs without any blur, noise or JPEG (a sharp photo must come back unharmed). defocus:
     pairs out of focus. turn: directions lie within this share of 90 degrees of the horizontal.
     shortest, short: lengths of a usual motion. long: share of the moving pairs that move by `short`
-    to `longest` instead. curved: share of the moving pairs that follow a camera (bends, shake,
-    rotation, parallax); the others move evenly along a line. noise, jpeg, objects: shares with
-    sensor noise, JPEG, and an object in front that moves on its own.
+    to `longest` instead. curved: share of the moving pairs that follow a camera (bends, shake);
+    the others move evenly along a line. warped: share of the batches' curved pairs in which the
+    picture does not move as a whole (rotation, parallax, objects). noise, jpeg, objects: shares
+    with sensor noise, JPEG, and an object in front that moves on its own.
     """
 
     clean: float
@@ -51,26 +52,32 @@ class Blur:
     long: float
     longest: float
     curved: float
+    warped: float
     noise: float
     jpeg: float
     objects: float
 
     @classmethod
-    def of(cls, hardness: float) -> "Blur":
-        """From one motion (0) by motions of all directions (0.4) to everything there is (1)."""
+    def of(cls, hardness: float, stretch: float = 1.0) -> "Blur":
+        """From one motion (0) by motions of all directions (0.4) to everything there is (1).
+
+        stretch: motions are this many times as long.
+        """
         if not 0 <= hardness <= 1:
             raise ValueError(f"hardness must be between 0 and 1, got {hardness}")
         if hardness < 0.4:
             share, pairs = hardness / 0.4, zip(_ONE_MOTION, _ALL_LINES, strict=True)
         else:
             share, pairs = (hardness - 0.4) / 0.6, zip(_ALL_LINES, _EVERYTHING, strict=True)
-        return cls(*(low + share * (high - low) for low, high in pairs))
+        blur = cls(*(low + share * (high - low) for low, high in pairs))
+        lengths = {k: stretch * getattr(blur, k) for k in ("shortest", "short", "longest")}
+        return replace(blur, **lengths)
 
 
-#             clean defocus turn shortest short long longest curved noise jpeg objects
-_ONE_MOTION = (0.08, 0.00, 0.02, 5.0, 6.0, 0.0, 12.0, 0.0, 0.0, 0.00, 0.0)
-_ALL_LINES = (0.08, 0.02, 1.00, 1.0, 10.0, 0.0, 12.0, 0.0, 0.1, 0.00, 0.0)
-_EVERYTHING = (0.12, 0.15, 1.00, 0.5, 12.0, 0.4, 30.0, 0.8, 0.4, 0.15, 0.2)
+#             clean defocus turn shortest short long longest curved warped noise jpeg objects
+_ONE_MOTION = (0.08, 0.00, 0.02, 5.0, 6.0, 0.0, 12.0, 0.0, 0.0, 0.0, 0.00, 0.0)
+_ALL_LINES = (0.08, 0.02, 1.00, 1.0, 10.0, 0.0, 12.0, 0.0, 0.0, 0.1, 0.00, 0.0)
+_EVERYTHING = (0.12, 0.15, 1.00, 0.5, 12.0, 0.4, 30.0, 0.8, 0.4, 0.4, 0.15, 0.4)
 
 
 class PairMaker:
@@ -88,14 +95,16 @@ class PairMaker:
             raise ValueError(f"size_px must be a multiple of 16, got {size_px}")
         self.corpus, self.task, self.size, self.clean = corpus, task, size_px, clean
 
-    def batch(self, count: int, seed: int, hardness: float = 1.0) -> tuple[Tensor, Tensor]:
-        """One batch; a deterministic function of (corpus, count, seed, hardness).
+    def batch(
+        self, count: int, seed: int, hardness: float = 1.0, stretch: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """One batch; a deterministic function of the corpus and the arguments.
 
-        hardness: 0 to 1, of the blur; enlargement pairs do not depend on it.
+        hardness, stretch: of the blur (see `Blur.of`); enlargement pairs do not depend on them.
         """
         draw = torch.Generator().manual_seed(seed)
         if self.task == "deblur":
-            return self._blurred(count, draw, Blur.of(hardness))
+            return self._blurred(count, draw, Blur.of(hardness, stretch))
         return self._reduced(self.factors(count, seed), draw)
 
     # -- blur ----------------------------------------------------------------------------------
@@ -126,9 +135,11 @@ class PairMaker:
             if end > start:
                 frames = int(torch.randint(low // 2, high // 2, (1,), generator=draw)) * 2 + 1
                 path = motion_paths(end - start, frames, *lengths, draw, camera, blur.turn)
-                objects = blur.objects if camera else None
-                b, t = _expose(light[start:end], path, lengths[1], objects, draw)
-                blurred[start:end], target[start:end] = b, t
+                if camera and torch.rand((), generator=draw) < blur.warped:
+                    b, t = _expose(light[start:end], path, lengths[1], blur.objects, draw)
+                    blurred[start:end], target[start:end] = b, t
+                else:
+                    blurred[start:end] = _shift(light[start:end], path)
         cut = (..., slice(edge, -edge), slice(edge, -edge))
         blurred, target = blurred[cut].clamp(0, 1), target[cut].clamp(0, 1)
         noisy = _sensor_noise(blurred, blur.noise, draw)
@@ -226,13 +237,38 @@ def motion_paths(
     return path * (length / extent)
 
 
+def _shift(light: Tensor, path: Tensor, moments: int = 97) -> Tensor:
+    """The mean of (N, 3, S, S) patches moved as a whole along (N, frames, 2) paths, by FFT.
+
+    Far cheaper than moving frame by frame, and without gaps: the path is filled in between frames.
+    """
+    side, device = light.shape[-1], light.device
+    path = F.interpolate(path.mT, moments, mode="linear", align_corners=True).mT
+    # `_expose` looks up where the light comes from, so a kernel has the opposite sign
+    low = (-path).floor()
+    part = -path - low
+    kernel = light.new_zeros(len(light), side * side)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            at = (low + torch.tensor([dy, dx])).long() % side  # the middle lies at (0, 0)
+            share = (1 - dy - part[..., 0]).abs() * (1 - dx - part[..., 1]).abs() / moments
+            where = (at[..., 0] * side + at[..., 1]).to(device)
+            kernel.scatter_add_(1, where, share.to(device, kernel.dtype))
+    return _convolve(light, kernel.view(-1, side, side))
+
+
+def _convolve(light: Tensor, kernel: Tensor) -> Tensor:
+    """Each (3, S, S) patch with its own (S, S) kernel around (0, 0), by FFT (hence the margin)."""
+    spectrum = torch.fft.rfft2(light) * torch.fft.rfft2(kernel)[:, None]
+    return torch.fft.irfft2(spectrum, s=light.shape[-2:]).clamp(min=0)
+
+
 def _expose(
-    light: Tensor, path: Tensor, longest: float, objects: float | None, draw: torch.Generator
+    light: Tensor, path: Tensor, longest: float, objects: float, draw: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """The mean of the sub-frames and the middle one, both linear light, of (N, 3, S, S) patches.
 
-    path: (N, frames, 2). longest: of an object's own path. objects: share of the patches with one;
-    None: the picture only shifts, without rotation or parallax.
+    path: (N, frames, 2). longest: of an object's own path. objects: share of the patches with one.
     """
     count, _, side, _ = light.shape
     frames, device = path.shape[1], light.device
@@ -240,12 +276,10 @@ def _expose(
     own = motion_paths(count, frames, 0.0, longest, draw).to(device)
     depth = _smooth_field(count, side, draw, device) * _some(count, 0.4, draw, device) * 0.3 + 1
     turn = _roll(count, frames, draw).to(device)
-    if objects is None:
-        depth, turn = torch.ones_like(depth), torch.zeros_like(turn)
     centre = (_uniform(2 * count, -0.7, 0.7, draw, device).view(count, 1, 1, 2) * side / 2).flip(-1)
     # an object in front: its own motion, its own picture (the next patch of the batch)
     cover = torch.sigmoid(12 * (_smooth_field(count, side, draw, device) - 0.6))
-    cover = cover * _some(count, objects or 0.0, draw, device)
+    cover = cover * _some(count, objects, draw, device)
     front = torch.cat([light.roll(1, 0), cover], 1)
     line = torch.arange(side, device=device) - (side - 1) / 2
     y, x = torch.meshgrid(line, line, indexing="ij")
@@ -300,8 +334,7 @@ def _defocus(light: Tensor, draw: torch.Generator) -> Tensor:
     distance = (line[:, None] ** 2 + line[None] ** 2).sqrt()[None]
     disc = (radius + 0.5 - distance).clamp(0, 1)
     disc = disc / disc.sum((1, 2), keepdim=True)
-    spectrum = torch.fft.rfft2(light) * torch.fft.rfft2(disc)[:, None]
-    return torch.fft.irfft2(spectrum, s=(side, side)).clamp(min=0)
+    return _convolve(light, disc)
 
 
 # -- camera --------------------------------------------------------------------------------------

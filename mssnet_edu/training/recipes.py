@@ -14,8 +14,9 @@ class Recipe:
     rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and of Muon (all
     others). psnr_from: after this share of a run the loss changes from the paper's (L1 and
     spectrum) to PSNR itself. hardness: of the blur, at the beginning and at most (see pairs.py).
-    gain_db: the blur grows harder while the network gains at least this over its input. realism:
-    adds perceptual, adversarial and diversity losses. starts_from: another recipe whose weights it
+    gain_db: the blur grows harder while the network gains at least this over its input. scales:
+    train the first two scales only (2), on motions `stretch` times as long: a long blur is a short
+    one at their size, and they cost a sixth of the whole. realism: adds perceptual, adversarial and diversity losses. starts_from: another recipe whose weights it
     starts from.
     """
 
@@ -29,6 +30,8 @@ class Recipe:
     psnr_from: float = 1.0  # changing the loss in mid-run cost more than it gave
     hardness: tuple[float, float] = (0.0, 1.0)
     gain_db: float = 1.3
+    scales: int = 3
+    stretch: float = 1.0
     realism: bool = False
     starts_from: str | None = None
 

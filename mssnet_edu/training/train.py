@@ -78,12 +78,12 @@ def start_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
 class _Pictures(nn.Module):
     """Training's view of the network: all outputs at once (torch's DDP needs a forward)."""
 
-    def __init__(self, model: MSSNet):
+    def __init__(self, model: MSSNet, scales: int):
         super().__init__()
-        self.model = model
+        self.model, self.scales = model, scales
 
     def forward(self, blurry: Tensor, noise: Tensor | None) -> list[Tensor]:
-        return self.model.pictures(blurry, noise)
+        return self.model.pictures(blurry, noise, self.scales)
 
 
 class Trainer:
@@ -144,7 +144,7 @@ class Trainer:
         self.sweep = None  # (first step, number of steps) of a sweep not yet finished
         if resume:
             self._resume()
-        self.run_network = _Pictures(self.model)
+        self.run_network = _Pictures(self.model, recipe.scales)
         if compile_network:
             self.run_network = torch.compile(self.run_network)
         if self.world > 1:
@@ -237,7 +237,9 @@ class Trainer:
         count = self.recipe.batch // self.world
         if self._made is None or self._made[0] != turn:
             self._grow_harder(count * at_once)
-            blurry, sharp = self.pairs.batch(count * at_once, seed, self.hardness)
+            blurry, sharp = self.pairs.batch(
+                count * at_once, seed, self.hardness, self.recipe.stretch
+            )
             factors = self.pairs.factors(count * at_once, seed)
             self._made = turn, blurry, sharp, factors
         # every eighth pair: enlargement pairs lie sorted by their factor
@@ -397,6 +399,7 @@ class Trainer:
             "rate": f"{rate:.2e}",
             "hardness": round(self.hardness, 3),
             "loss": "" if loss is None else f"{loss:.4f}",
+            "gain": round(10 * math.log10(self.errors[0] / self.errors[1]), 2),  # on recent pairs
         }
         row |= {k: round(v, 3) for k, v in self.validate().items()}
         if self.rank == 0:
@@ -535,6 +538,10 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "--gain", type=float, help="the blur grows harder while the network gains this many dB"
     )
+    parser.add_argument(
+        "--scales", type=int, choices=(2, 3), help="2: train the two coarse scales only"
+    )
+    parser.add_argument("--stretch", type=float, help="motions are this many times as long")
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
     parser.set_defaults(run=run_command)
 
@@ -553,6 +560,8 @@ def run_command(args) -> int:
         "muon_rate": args.muon_rate,
         "hardness": args.hardness and tuple(args.hardness),
         "gain_db": args.gain,
+        "scales": args.scales,
+        "stretch": args.stretch,
     }
     recipe = replace(RECIPES[args.recipe], **{k: v for k, v in changes.items() if v is not None})
     out = args.out or Path("runs") / recipe.name

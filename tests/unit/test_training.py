@@ -136,6 +136,29 @@ def test_blur_is_a_mean_of_light(corpus, monkeypatch):
     assert mean.std() < middle.std()
 
 
+def test_moving_a_picture_as_a_whole_is_the_mean_of_its_moments():
+    """Against the slow way: look the moved picture up, moment by moment."""
+    draw = torch.Generator().manual_seed(2)
+    light = pairs._gaussian_blur(torch.rand(2, 3, 96, 96, generator=draw), torch.tensor([1.5, 1.5]))
+    path = pairs.motion_paths(2, 17, 8.0, 12.0, draw)
+    dense = torch.nn.functional.interpolate(path.mT, 97, mode="linear", align_corners=True).mT
+    line = torch.arange(96) - 47.5
+    here = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1)[None]
+    slow = torch.zeros_like(light)
+    for moment in dense.unbind(1):
+        where = (here + moment[:, None, None]).flip(-1) / 47.5
+        slow += torch.nn.functional.grid_sample(light, where, align_corners=True) / 97
+    inner = (..., slice(16, -16), slice(16, -16))
+    assert (pairs._shift(light, path) - slow)[inner].abs().max() < 1e-3
+    assert (light - slow)[inner].abs().max() > 0.05
+
+
+def test_stretched_motions_are_longer():
+    usual, far = pairs.Blur.of(0.5), pairs.Blur.of(0.5, 2.0)
+    assert (far.short, far.longest) == (2 * usual.short, 2 * usual.longest)
+    assert far.curved == usual.curved
+
+
 def test_lines_are_straight_even_and_within_their_turn():
     draw = torch.Generator().manual_seed(0)
     path = pairs.motion_paths(64, 9, 5.0, 6.0, draw, camera=False, turn=0.1)
@@ -253,6 +276,17 @@ def test_blur_grows_harder_once_the_easy_one_is_learned(folder, tmp_path):
     assert trainer(folder, tmp_path, resume=True).hardness == 1
     (tmp_path / "state.pt").unlink()
     assert trainer(folder, tmp_path, resume=True).hardness == 1
+
+
+def test_the_coarse_scales_can_be_trained_alone(folder, tmp_path):
+    small = replace(RECIPES["deblur"], size_px=32, batch=2, config=TINY, scales=2, stretch=2.0)
+    t = Trainer(small, *split_files(folder), tmp_path)
+    before = [p.detach().clone() for p in t.parameters]
+    t.run(steps=2)
+    moved = {n for n, a, b in zip(t.names, before, t.parameters, strict=True) if (a != b).any()}
+    assert any(name.startswith("s1.") for name in moved)
+    assert any(name.startswith("s2.") for name in moved)
+    assert not any(name.startswith("s3.") for name in moved)
 
 
 def test_bfloat16_trains_float32_weights(folder, tmp_path):
