@@ -267,7 +267,7 @@ class MSSNet(nn.Module):
     # -- what training calls ------------------------------------------------------------------
 
     def pictures(self, batch: Tensor, noise: Tensor | None = None, scales: int = 3) -> list[Tensor]:
-        """The outputs of the first `scales` scales, for sides that are multiples of 16: no checks."""
+        """The outputs of the first `scales` scales. Sides must be multiples of 16: no checks."""
         stages = islice(self._walk(batch, noise), sum(self.config.unets[:scales]))
         return [stage.base + stage.residual() for stage in stages]
 

@@ -16,8 +16,8 @@ class Recipe:
     spectrum) to PSNR itself. hardness: of the blur, at the beginning and at most (see pairs.py).
     gain_db: the blur grows harder while the network gains at least this over its input. scales:
     train the first two scales only (2), on motions `stretch` times as long: a long blur is a short
-    one at their size, and they cost a sixth of the whole. realism: adds perceptual, adversarial and diversity losses. starts_from: another recipe whose weights it
-    starts from.
+    one at their size, and they cost a sixth of the whole. realism: adds perceptual, adversarial and
+    diversity losses. starts_from: another recipe whose weights it starts from.
     """
 
     name: str

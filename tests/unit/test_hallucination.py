@@ -159,8 +159,9 @@ def test_dial(cat):
     small = degrade.downscale(cat, 8)
     answer = 0.2 + 0.5 * cat.flip(-1)
     for kind in ("smooth", "mosaic"):
-        base = project(start(small, kind=kind), small, kind=kind)
-        torch.testing.assert_close(dial(small, answer, 0, kind), base, atol=1e-6, rtol=0)
+        base = start(small, kind=kind).clamp(0, 1)
+        # projected, but not far
+        assert (dial(small, answer, 0, kind) - base).abs().mean() < 1e-3
         full = project(answer, small, kind=kind)
         torch.testing.assert_close(dial(small, answer, 1, kind), full, atol=1e-6, rtol=0)
         for alpha in (0, 0.3, 0.5, 1):
@@ -177,8 +178,8 @@ def test_the_smooth_start_has_no_seams(name):
     small = degrade.downscale(photo, 8)
     assert blockiness(start(small, kind="mosaic")) > 100
     assert blockiness(start(small).clamp(0, 1)) < 1.15
-    # clipped at black and white, some corrections become local: few seams, still no mosaic
-    assert blockiness(dial(small, photo, 0)) < 1.4
+    # not even where the photo is clipped at black and white
+    assert blockiness(dial(small, photo, 0)) < 1.15
     # ... and a projected answer does not get any either, not even one that was far off
     far = degrade.enlarge(small.flip(-1), 8)
     assert blockiness(project(far, small)) < 1.3
