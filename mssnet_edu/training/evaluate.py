@@ -586,9 +586,9 @@ def read_table(path: Path) -> list[dict]:
     """What `write_table` wrote, as rows again."""
     with path.open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
+    texts = ("photo", "group", "case", "method")
     return [
-        {k: v if k in ("group", "method") else float(v) if v else None for k, v in row.items()}
-        for row in rows
+        {k: v if k in texts else float(v) if v else None for k, v in row.items()} for row in rows
     ]
 
 
@@ -852,6 +852,11 @@ def add_parser(commands) -> None:
     parser.add_argument("--quick", action="store_true", help="two small pictures: does it run?")
     parser.add_argument("--maxim", type=Path, help="scores made by scripts/run_maxim.py --scores")
     parser.add_argument(
+        "--seconds",
+        action="store_true",
+        help="measure only the seconds anew, on an idle machine; the rest is read from --out",
+    )
+    parser.add_argument(
         "--update-cards", action="store_true", help="write the numbers into the model cards"
     )
     parser.set_defaults(run=run_command)
@@ -874,11 +879,15 @@ def run_command(args) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     extra = [name.strip() for name in args.models.split(",") if name.strip()]
     networks = {name: load_network(name) for name in (*_present(args.task), *extra)}
-    run = _run_deblur if args.task == "deblur" else _run_upscale
-    table, measured = run(args, photos, networks)
-    say("")
+    pictures = args.out / f"{args.task}_pictures.csv"
+    if args.seconds:
+        table = _timed(args, networks, pictures, photos)
+    else:
+        run = _run_deblur if args.task == "deblur" else _run_upscale
+        table, measured = run(args, photos, networks)
+        say("")
+        write_table(pictures, [dataclasses.asdict(m) for m in measured])
     write_table(args.out / f"{args.task}.csv", table)
-    write_table(args.out / f"{args.task}_pictures.csv", [dataclasses.asdict(m) for m in measured])
     where = f"photographs of {args.photos}" if args.photos else "validation photographs"
     text = f"# {args.task}: {len(photos)} {where}\n\n{render(args.task, table)}"
     _write(args.out / f"{args.task}.md", text)
@@ -889,6 +898,18 @@ def run_command(args) -> int:
             print(f"card of {name}: written")
     print(f"tables and figures: {args.out}")
     return 0
+
+
+def _timed(args, networks, pictures, photos):
+    """The table once more, with seconds measured now."""
+    if not pictures.is_file():
+        raise ValueError(f"there is no {pictures}: run the same without --seconds first.")
+    measured = [Measured(**row) for row in read_table(pictures)]
+    if {m.photo for m in measured} != set(photos):
+        raise ValueError(f"{pictures} is of other photographs: run the same without --seconds.")
+    deblur = args.task == "deblur"
+    seconds = (time_deblur if deblur else time_upscale)(networks)
+    return summarise(measured, seconds, networks, read_maxim(args.maxim)[1] if deblur else None)
 
 
 def _run_deblur(args, photos, networks):

@@ -278,9 +278,10 @@ def test_cards_get_the_numbers_and_keep_the_others(tmp_path):
 
 def test_the_command_measures_strangers_pictures(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(evaluate, "OURS", {"deblur": ("no-such-network",), "upscale8": ()})
-    images.save(photos["photo0"], tmp_path / "one.png")
-    out = tmp_path / "out"
-    command = ["--photos", str(tmp_path), "--out", str(out), "--quick"]
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    images.save(photos["photo0"], folder / "one.png")
+    command = ["--photos", str(folder), "--out", str(out), "--quick"]
     assert cli.main(["evaluate", "deblur", *command]) == 0
     said = capsys.readouterr().out
     assert "left out: no-such-network" in said
@@ -295,6 +296,16 @@ def test_the_command_measures_strangers_pictures(photos, tmp_path, monkeypatch, 
         "upscale8.png",
         "upscale8_examples.jpg",
     }
+    before = evaluate.read_table(out / "deblur.csv")
+    monkeypatch.setattr(evaluate, "time_deblur", lambda networks: {"unsharp mask": 1.5})
+    assert cli.main(["evaluate", "deblur", *command, "--seconds"]) == 0
+    after = evaluate.read_table(out / "deblur.csv")
+    for old, new in zip(before, after, strict=True):
+        assert new["seconds"] == (1.5 if new["method"] == "unsharp mask" else None)
+        assert {**old, "seconds": None} == pytest.approx({**new, "seconds": None}, abs=1e-3)
+    (out / "deblur_pictures.csv").unlink()
+    assert cli.main(["evaluate", "deblur", *command, "--seconds"]) == 2
+    assert "without --seconds" in capsys.readouterr().err
 
 
 def test_cards_are_not_written_from_a_part(tmp_path, capsys):
