@@ -209,7 +209,7 @@ def motion_paths(
 ) -> Tensor:
     """(count, frames, 2) camera paths (dy, dx) in pixels, zero at the middle frame.
 
-    camera: a mixture of lines, arcs, hand shake and jitter; False: straight and even. turn: lines
+    camera: a mixture of lines, arcs, swings, hand shake and jitter; False: straight and even. turn: lines
     lie within this share of 90 degrees of the horizontal. The path's extent is between the lengths.
     The middle frame lies at the path's centre of mass: where it lies elsewhere the photo does not
     say, and a network asked to guess such a shift learns to smear.
@@ -222,13 +222,16 @@ def motion_paths(
     walk = F.avg_pool1d(steps.transpose(1, 2), 9, stride=1).transpose(1, 2).cumsum(1)
     walk = walk / walk.std(1, keepdim=True).clamp(min=1e-6)
     jitter = torch.randn(count, frames, 2, generator=draw)
-    chances = torch.tensor([0.3, 0.25, 0.3, 0.15] if camera else [1.0, 0.0, 0.0, 0.0])
+    waves = torch.randn(count, 4, 2, generator=draw) / torch.arange(1, 5)[:, None] ** 2
+    swing = (math.pi / 2 * (t + 1) * torch.arange(1, 5)).cos() @ waves  # slow at its turning points
+    chances = torch.tensor([0.2, 0.15, 0.25, 0.1, 0.3] if camera else [1.0, 0, 0, 0, 0])
     kind = torch.multinomial(chances, count, True, generator=draw)
-    mix = F.one_hot(kind, 4).float()[:, :, None, None]
+    mix = F.one_hot(kind, 5).float()[:, :, None, None]
     line, arc = direction * t, direction * t + 0.8 * bend * t**2
     shake = 0.3 * line + walk + 0.05 * jitter
     tremble = walk + 0.35 * jitter.cumsum(1) / math.sqrt(frames)
     path = mix[:, 0] * line + mix[:, 1] * arc + mix[:, 2] * shake + mix[:, 3] * tremble
+    path = path + mix[:, 4] * swing
     path = path - path[:, frames // 2 : frames // 2 + 1]
     bowl = t**2 / (t**2).mean()  # zero in the middle, mean one: moves the centre, not the middle
     path = path - path.mean(1, keepdim=True) * bowl
