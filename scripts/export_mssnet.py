@@ -118,7 +118,10 @@ def _log(path: Path, about: dict) -> dict:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     last = rows[-1]
-    found = {"steps": about["step"], "hours": round(about["seconds"] / 3600, 2)}
+    parts = [*about.get("before", []), about]  # a run may begin with the weights of another
+    found = {"runs": len(parts)} if len(parts) > 1 else {}
+    found["steps"] = sum(part["step"] for part in parts)
+    found["hours"] = round(sum(part["seconds"] for part in parts) / 3600, 2)
     found["validation patches, input (dB)"] = float(last["input"])
     found["validation patches, answer (dB)"] = float(list(last.values())[-1])
     return found

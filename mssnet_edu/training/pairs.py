@@ -209,8 +209,9 @@ def motion_paths(
 ) -> Tensor:
     """(count, frames, 2) camera paths (dy, dx) in pixels, zero at the middle frame.
 
-    camera: a mixture of lines, arcs, swings, hand shake and jitter; False: straight and even. turn: lines
-    lie within this share of 90 degrees of the horizontal. The path's extent is between the lengths.
+    camera: a mixture of lines, arcs, swings, hand shake and jitter; False: straight and even. turn:
+    lines lie within this share of 90 degrees of the horizontal. The path's extent is between the
+    lengths.
     The middle frame lies at the path's centre of mass: where it lies elsewhere the photo does not
     say, and a network asked to guess such a shift learns to smear.
     """

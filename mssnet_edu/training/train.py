@@ -138,6 +138,7 @@ class Trainer:
         if recipe.realism:
             self._prepare_realism(perceptual_weights)
         self.step, self.seconds, self.warm_from = 0, 0.0, 0
+        self.before = _runs_until(Path(start)) if start else []  # whose weights this run began with
         self.hardness = recipe.hardness[0]
         self.errors = torch.ones(2, device=device)  # running: of the input, of the answer
         self._made = None  # pairs made beforehand
@@ -442,6 +443,7 @@ class Trainer:
         save_weights(state["model"], self.out / "weights.safetensors")
         save_weights(state["ema"], self.out / "ema.safetensors")
         about = {k: state[k] for k in ("recipe", "config", "step", "seconds", "hardness")}
+        about["before"] = self.before
         (self.out / "run.json").write_text(json.dumps(about, indent=1) + "\n")
 
     def _resume(self) -> None:
@@ -477,6 +479,7 @@ class Trainer:
             self.warm_from = self.step  # the moments are gone: begin gently
         else:
             raise ValueError(f"{self.out} holds no run to resume; leave --resume out to start one")
+        self.before = json.loads((self.out / "run.json").read_text()).get("before", [])
 
     @staticmethod
     def _find_weights(start: Path) -> dict[str, Tensor]:
@@ -485,6 +488,15 @@ class Trainer:
         if not start.is_file():
             raise ValueError(f"there are no weights at {start} to start from")
         return load_weights(start)
+
+
+def _runs_until(run: Path) -> list[dict]:
+    """What led to the weights in this folder: [{recipe, step, seconds}], the first run first."""
+    about = run / "run.json"
+    if not about.is_file():
+        return []
+    about = json.loads(about.read_text())
+    return [*about.get("before", []), {k: about[k] for k in ("recipe", "step", "seconds")}]
 
 
 def _psnr(a: Tensor, b: Tensor) -> float:

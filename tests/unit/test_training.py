@@ -349,6 +349,17 @@ def test_realism_starts_from_fidelity_and_trains(folder, tmp_path):
         not torch.equal(a, b) for a, b in zip(before, realism.critic.parameters(), strict=True)
     ]
     assert any(changed)
+    for resume in (False, True):  # a run knows what it began with
+        if resume:
+            realism = trainer(
+                folder,
+                tmp_path / "r",
+                "upscale8-realism",
+                resume=True,
+                perceptual_weights=find_data("weights/efficientnet-lite0.safetensors"),
+            )
+        [first] = realism.before
+        assert (first["recipe"], first["step"]) == ("upscale8-fidelity", 1)
 
 
 def test_weights_of_another_size_are_refused():
