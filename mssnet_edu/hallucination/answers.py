@@ -34,7 +34,8 @@ def candidates(photo_small, n=6, *, seed=0, exemplars=None, progress=False):
     exemplars: sharp photos to borrow detail from, {name: photo}; None takes bundled ones.
     progress: print a line for each. Returns {name: (3, 8H, 8W)}: consistent with the photo to
     45 dB and more, as `metrics.consistency_db` says. The order is fixed: the first n of a list that
-    begins with the networks; a network whose weights are not there is left out.
+    begins with the networks (a photo of over 96 px skips those that would take long and hardly
+    differ); a network whose weights are not there is left out.
     Raises PhotoError for a photo too small or too large.
 
     >>> found = candidates(torch.rand(3, 16, 16), n=2)

@@ -278,6 +278,20 @@ def test_candidates_without_the_networks_that_draw(monkeypatch):
     assert all(name == "rrdn-x8" or name.startswith("detail of") for name in names)
 
 
+def test_a_large_photo_is_spared_what_takes_long():
+    small, large = (
+        [name for name, _ in hallucination.answers._recipes(0, None, large)]
+        for large in (False, True)
+    )
+    assert len(set(large)) == len(large) >= 12
+    assert set(small) - set(large) == {
+        "mssnet-x8-fidelity, then realesrgan-x4",
+        "bicubic, then realesrgan-x4",
+    }
+    # one network's whole 8x answer, made small again, is all that the first six wait for
+    assert not any("fidelity" in name for name in large[:6])
+
+
 def test_candidates_refuses_what_it_cannot_do():
     with pytest.raises(images.PhotoError, match="sides from 16 to 256 px"):
         hallucination.candidates(torch.rand(3, 8, 8))
