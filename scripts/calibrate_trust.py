@@ -77,7 +77,7 @@ def main():
     trust.STORED.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     for name, score in facts["scores"].items():
         print(f"{name:12}", *(f"{key} {value:.3f}" for key, value in score.items()))
-    for key in ("trust map", "gradient"):
+    for key in ("trust map", "spread", "gradient"):
         mean = sum(score[key] for score in facts["scores"].values()) / len(facts["scores"])
         print(f"mean {key}: {mean:.3f}")
 

@@ -111,8 +111,9 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
 
 1. Make it small again. If it does not give your photo back, it is wrong for certain.
 2. If it does, that is no proof: so do many others. Ask for several answers and see where they
-   differ. In notebook 06 the difference between them foretells the error with a rank correlation of
-   {trust:.2f} on {trust_photos} photographs; "it is wrong where it is busy" reaches {gradient:.2f}.
+   differ. In notebook 06 a map made from these differences and from how busy the answers are
+   foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs; "it is
+   wrong where it is busy" reaches {gradient:.2f}.
 3. Trust light, colour and large shapes. Enjoy the hair and the leaves. Do not read a letter, a
    number, a face or a shadow on a scan in what was invented.
 4. Say that it was enlarged, and keep the small photo.

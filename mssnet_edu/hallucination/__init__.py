@@ -16,7 +16,7 @@ from mssnet_edu.hallucination.operators import (
     split,
     start,
 )
-from mssnet_edu.hallucination.statistics import gradient_histogram, spectrum_slope
+from mssnet_edu.hallucination.statistics import frontier, gradient_histogram, spectrum_slope
 from mssnet_edu.hallucination.trust import (
     Calibration,
     TrustMap,
@@ -41,6 +41,7 @@ __all__ = [
     "candidates",
     "cell_error",
     "dial",
+    "frontier",
     "gradient_histogram",
     "gradient_magnitude",
     "plates",

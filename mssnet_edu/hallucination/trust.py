@@ -62,7 +62,8 @@ class Calibration(NamedTuple):
     """The error to expect from a cell's features: log error = offset + weights · log features.
 
     reliability: [(expected, found, cells)], mean errors in grey levels in bins of the expected one.
-    scores: {photo: {"trust map": Spearman, "gradient": Spearman}}, each photo left out of the fit.
+    scores: {photo: {"trust map": Spearman, "spread": ..., "gradient": ...}}, each photo left out of
+    the fit; spread and gradient are single features, for comparison.
     """
 
     offset: float
@@ -139,6 +140,7 @@ def calibrate(photos, bins=8):
         guess = offset + (weights[:, None] * features.log()).sum(0)  # (answers, cells)
         scores[name] = {
             "trust map": _mean(spearman(g, e) for g, e in zip(guess, errors, strict=True)),
+            "spread": _mean(spearman(s, e) for s, e in zip(features[0], errors, strict=True)),
             "gradient": _mean(spearman(s, e) for s, e in zip(slopes, errors, strict=True)),
         }
         expected.append(guess.exp().flatten())

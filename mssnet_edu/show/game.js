@@ -79,7 +79,7 @@ function render({ model, el }) {
     const end = n === rounds.length;
     const verdict = done ? (choices[shown] === round.truth ? "Right. " : "No: the other one. ") : "";
     const score = n ? `${hits} of ${n} found; tossing a coin finds ${n / 2} on average.` : "Choose one.";
-    const chance = end ? ` ${hits} or more of ${n} happen by chance in ${Math.round(100 * byChance(hits, n))} of 100 games.` : "";
+    const chance = end && hits ? ` ${hits} or more of ${n} happen by chance in ${Math.round(100 * byChance(hits, n))} of 100 games.` : "";
     said.textContent = verdict + score + chance;
     next.disabled = !done;
     next.textContent = shown === rounds.length - 1 ? "Play again" : "Next pair";

@@ -108,7 +108,8 @@ def _reading(photo, answer, name, found, doubt, shares, agreement):
         f"with the photo to {agreement:.0f} dB, {agrees}. So do {len(found) - 1} other answers, "
         f"which look different. From their disagreement, an error of up to {LIMIT} grey levels of "
         f"255 is to be expected in {calm:.0f} % of the picture: there, trust light, colour and "
-        f"large shapes. The doubt is largest {_where(doubt.expected)}. Do not read letters, "
+        "large shapes. (This was measured on clean photographs; of an old or noisy one, expect "
+        f"more.) The doubt is largest {_where(doubt.expected)}. Do not read letters, "
         "numbers or faces in what is covered below, and never use them as evidence."
     )
 

@@ -196,6 +196,18 @@ def test_wrong_sizes_are_explained(cat):
         project(cat, degrade.downscale(cat, 8), kind="soft")
 
 
+def test_the_frontier_keeps_what_no_other_answer_beats():
+    points = {
+        "a": (20.0, 0.3),
+        "b": (22.0, 0.5),
+        "c": (21.0, 0.5),
+        "d": (19.0, 0.3),
+        "e": (25.0, 0.9),
+    }
+    assert hallucination.frontier(points) == ["a", "b", "e"]
+    assert hallucination.frontier({"one": (1.0, 1.0), "same": (1.0, 1.0)}) == ["one", "same"]
+
+
 def test_the_public_names_exist():
     for name in hallucination.__all__:
         assert getattr(hallucination, name).__doc__
