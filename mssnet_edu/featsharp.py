@@ -13,6 +13,9 @@ of zoomed, shifted and mirrored views of the same photo.
 Sources: Ranzinger et al., "FeatSharp: Your Vision Model Features, Sharper" (ICML 2025), from the
 paper alone; Fu et al., "FeatUp" (ICLR 2024) for joint bilateral upsampling and for the idea of
 views; Ranzinger et al., "PHI-S" (2024) for the standardisation. The weights are this course's own.
+Unlike the paper: views are zoomed, shifted and mirrored, without the small homography; JBU and the
+fixed pattern are trained first and then kept, the fusions after them; the pattern begins with the
+mean over all views.
 """
 
 import copy

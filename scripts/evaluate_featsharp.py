@@ -4,7 +4,7 @@ python scripts/evaluate_featsharp.py                about four minutes of proces
 python scripts/evaluate_featsharp.py --keep DIR     keep the encoder's answers there for next time
 
 Writes docs/featsharp.csv and the table in the card of featsharp-vit-s14. Five columns, each the
-mean over the photographs, with the standard error of that mean:
+mean over the photographs; "noise" is the standard error of the difference to FeatSharp:
 
 - fidelity: variance of what the encoder says of a view over the squared error of what the map
   predicts. Each way but FeatSharp is given the down-sampler that suits it best, fitted on these

@@ -303,8 +303,8 @@ def find(features, wanted, size_px):
     return (column + 0.5) * cell_px, (row + 0.5) * cell_px
 """,
     check=_find,
-    why="The answer is never finer than half a cell: 7 pixels of 224 at 16 cells. With 32 or 64 "
-    "cells it can be finer, if the features in them are.",
+    why="The answer can be off by up to half a cell each way: 7 pixels of 224 at 16 cells. "
+    "With 32 or 64 cells it can be finer, if the features in them are.",
     wrong={
         "lambda f, w, s: divmod(int((f * w[:, None, None]).sum(0).argmax()), f.shape[2])[::-1]": (
             "in cells"

@@ -16,19 +16,19 @@ __all__ = ["frontier", "gradient_histogram", "spectrum_slope"]
 def frontier(points):
     """Which answers no other one beats at both: more faithful and perceptually nearer.
 
-    points: {name: (psnr_db, distance)}, more dB and less distance being better. Returns the names
-    of those for which no other is better at one and at least as good at the other, the least
-    faithful first. Source: Blau and Michaeli 2018, the perception-distortion plane.
+    points: {name: (psnr_db, distance)}, more dB and less distance being better. Returns those
+    for which no other is better at one and at least as good at the other, the least faithful first.
+    Source: Blau and Michaeli 2018, the perception-distortion plane.
 
     >>> frontier({"soft": (25, 0.6), "sharp": (20, 0.3), "neither": (19, 0.5)})
-    ['sharp', 'soft']
+    {'sharp': (20, 0.3), 'soft': (25, 0.6)}
     """
 
     def beaten(p):
         return any(q[0] >= p[0] and q[1] <= p[1] and q != p for q in map(tuple, points.values()))
 
     kept = [name for name, p in points.items() if not beaten(tuple(p))]
-    return sorted(kept, key=lambda name: points[name][0])
+    return {name: points[name] for name in sorted(kept, key=lambda name: points[name][0])}
 
 
 def gradient_histogram(photo, bins=41, most=0.25):

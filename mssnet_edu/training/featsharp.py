@@ -28,6 +28,7 @@ __all__ = ["Trainer", "collect", "run_command", "scene_of"]
 
 VIEWS = 10
 MAX_ZOOM = 4
+FOURS = 24  # scenes that are also described for 4x: their tiles are costly
 SHARES = (0.12, 0.66, 0.22)  # of the steps: JBU, fusion to 2x, fusion to 4x
 MARGIN = 6  # cells around a small view: what attention and down-sampler look at
 
@@ -282,7 +283,7 @@ def run_command(args):
     train_files, held_out = split_files(args.photos)
     order = torch.randperm(len(train_files), generator=torch.Generator().manual_seed(args.seed))
     train_files = [train_files[i] for i in order.tolist()]
-    scenes = _scenes(encoder, train_files, out / "views", args.seed, bool(args.bf16), 24)
+    scenes = _scenes(encoder, train_files, out / "views", args.seed, bool(args.bf16), FOURS)
     checks = _scenes(encoder, held_out, out / "held_out", args.seed + 1000, False, len(held_out))
 
     rows = []
@@ -322,7 +323,8 @@ def run_command(args):
         "source": "trained by this course, from the paper FeatSharp (ICML 2025)",
         "made_by": f"mssnet-edu train featsharp --photos FOLDER {_length_of(args)} "
         f"({len(scenes)} scenes)",
-        "trained_on": "One scene of each training photograph of mssnet_edu/training/corpus.tsv; "
+        "trained_on": "One scene of each training photograph of mssnet_edu/training/corpus.tsv "
+        f"(4x: of {min(FOURS, len(scenes))} of them); "
         "validation photographs and those of the notebooks held out.",
         "min_px": 56,
         "measured": {

@@ -204,8 +204,9 @@ def test_the_frontier_keeps_what_no_other_answer_beats():
         "d": (19.0, 0.3),
         "e": (25.0, 0.9),
     }
-    assert hallucination.frontier(points) == ["a", "b", "e"]
-    assert hallucination.frontier({"one": (1.0, 1.0), "same": (1.0, 1.0)}) == ["one", "same"]
+    assert hallucination.frontier(points) == {k: points[k] for k in "abe"}
+    assert list(hallucination.frontier(points)) == ["a", "b", "e"]  # the least faithful first
+    assert len(hallucination.frontier({"one": (1.0, 1.0), "same": (1.0, 1.0)})) == 2
 
 
 def test_the_public_names_exist():
