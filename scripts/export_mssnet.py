@@ -31,12 +31,12 @@ CARDS = {
         "summary": "MSSNet, trained by this course to remove motion blur and defocus.",
         "multiple_of": 16,
         "min_px": 32,
-        "halo_px": 64,
-        "trained_on": f"{CORPUS}, blurred on the fly: camera paths with rotation and parallax, "
-        "objects moving in front, defocus discs, averaged in linear light, with noise and JPEG.",
+        "halo_px": 96,
+        "trained_on": f"{CORPUS}, blurred on the fly: lines, swings and shake, some with "
+        "rotation, parallax and objects moving in front, defocus discs, averaged in linear light, with noise and JPEG.",
         "failures": (
-            "It knows short, straight, even motion best. Curved paths it mends a little, and blur "
-            "longer than about 12 px stays nearly as it is.",
+            "It knows straight, even motion best: short ones well, those of 15 to 30 px in part. "
+            "Bent paths and shake of 15 to 30 px stay nearly as they are.",
             "Strong camera shake with a doubled image: both images stay visible.",
             "It never saw faces in training, except for a few animals'.",
         ),
