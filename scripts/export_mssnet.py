@@ -33,7 +33,8 @@ CARDS = {
         "min_px": 32,
         "halo_px": 96,
         "trained_on": f"{CORPUS}, blurred on the fly: lines, swings and shake, some with "
-        "rotation, parallax and objects moving in front, defocus discs, averaged in linear light, with noise and JPEG.",
+        "rotation, parallax and objects moving in front, defocus discs, averaged in linear light, "
+        "with noise and JPEG.",
         "failures": (
             "It knows straight, even motion best: short ones well, those of 15 to 30 px in part. "
             "Bent paths and shake of 15 to 30 px stay nearly as they are.",

@@ -675,7 +675,13 @@ def draw_bars(path: Path, table: list[dict], groups: list[str]) -> None:
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]
     for axes, group in zip(all_axes, groups, strict=True):
-        names = [_cell("method", r["method"]) for r in rows[group]]
+        # the mean over other pictures is another number: a bar says of how many it is
+        most = max(r["pictures"] for r in rows[group])
+        names = [
+            _cell("method", r["method"])
+            + ("" if r["pictures"] == most else f", {r['pictures']:.0f} of {most:.0f} pictures")
+            for r in rows[group]
+        ]
         gains = [r["gain_db"] for r in rows[group]]
         colours = [look.INK if "mssnet" in n else OTHERS for n in names]
         bars = axes.barh(range(len(names)), gains, color=colours, height=0.65)
