@@ -57,7 +57,7 @@ def test_every_pair_of_the_game_can_be_played(page, shot):
         if number < pairs:
             game.get_by_role("button", name="Next pair").click()
     shot("notebook_06_game", game)
-    expect(said).to_contain_text("by chance")
+    expect(said).to_contain_text("tossing a coin finds")
 
 
 def test_the_report_is_shown(page, shot):
