@@ -88,8 +88,7 @@ def _recipes(seed, exemplars, large=False):
     # the sharp network is shown another photo each time, and so sees other things in it
     first = [(SHARP, _sharp(_sharp_start))] * sharp
     mixed = [
-        (f"{name}, then {SHARP}", _sharp(upscaled(name)))
-        for name in (careful[:1] if large else (*careful, "bicubic"))
+        (f"{name}, then {SHARP}", _sharp(upscaled(name))) for name in (*careful, "bicubic")
     ] * sharp
     noisy = [
         (f"{SHARP}, noise {k}", _sharp(functools.partial(_noisy_start, k)))
@@ -99,11 +98,12 @@ def _recipes(seed, exemplars, large=False):
         (f"detail of {name}", functools.partial(_borrowed, name, photo))
         for name, photo in exemplars.items()
     ]
+    if large:  # a whole 8x answer, made small again, would be nearly the photo itself
+        mixed, noisy = [*mixed[:1], *noisy], []
     # one of each kind before the second of any; detail of other photos last: it fits few photos
     return [
-        *first, *mixed[:1], *seeds[:1], *soft[:1], *(noisy[:1] if large else mixed[1:2]),
-        *seeds[1:2], *mixed[2:], *lent[:1], *soft[1:], *noisy[large:1], *seeds[2:], *lent[1:2],
-        *noisy[1:], *lent[2:],
+        *first, *mixed[:1], *seeds[:1], *soft[:1], *mixed[1:2], *seeds[1:2], *mixed[2:], *lent[:1],
+        *soft[1:], *noisy[:1], *seeds[2:], *lent[1:2], *noisy[1:], *lent[2:],
     ]  # fmt: skip
 
 

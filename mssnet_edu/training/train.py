@@ -131,6 +131,8 @@ class Trainer:
         self.model = MSSNet(recipe.config).to(device, memory_format=torch.channels_last)
         if start:
             start_weights(self.model, self._find_weights(Path(start)))
+        if recipe.scales < 3:  # its gradients would be missing, and several processes wait for them
+            self.model.s3.requires_grad_(False)
         self.optimisers = self._optimisers()
         self.names = [n for n, _ in self.model.named_parameters()]
         self.parameters = list(self.model.parameters())
@@ -400,7 +402,10 @@ class Trainer:
             "rate": f"{rate:.2e}",
             "hardness": round(self.hardness, 3),
             "loss": "" if loss is None else f"{loss:.4f}",
-            "gain": round(10 * math.log10(self.errors[0] / self.errors[1]), 2),  # on recent pairs
+            # on recent pairs; a network that is to look real is not asked for it
+            "gain": ""
+            if self.recipe.realism
+            else round(10 * math.log10(self.errors[0] / self.errors[1]), 2),
         }
         row |= {k: round(v, 3) for k, v in self.validate().items()}
         if self.rank == 0:

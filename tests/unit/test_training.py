@@ -380,6 +380,7 @@ from mssnet_edu.training.train import Trainer, save_weights
 import torch
 torch.set_num_threads(1)
 recipe = replace(RECIPES["ablation-full"], size_px=32, batch=4, config=MSSNetConfig(4, 4, 4))
+recipe = replace(recipe, scales=int(sys.argv[3]))
 t = Trainer(recipe, *split_files(sys.argv[1]), Path(sys.argv[2]))
 t.run(steps=3)
 save_weights(dict(t.model.named_parameters()), Path(sys.argv[2]) / f"rank{t.rank}.safetensors")
@@ -387,12 +388,13 @@ torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_end_with_identical_weights(folder, tmp_path):
+@pytest.mark.parametrize("scales", [2, 3])
+def test_two_processes_end_with_identical_weights(folder, tmp_path, scales):
     script = tmp_path / "two.py"
     script.write_text(_TWO)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*command, str(script), str(folder), str(tmp_path)],
+        [*command, str(script), str(folder), str(tmp_path), str(scales)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
