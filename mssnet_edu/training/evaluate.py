@@ -712,13 +712,15 @@ def draw_plane(path: Path, table: list[dict], groups: list[str]) -> None:
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]
     for axes, group in zip(all_axes, groups, strict=True):
         for row in (r for r in table if r["group"] == group):
-            colour = look.INK if "mssnet" in row["method"] else OTHERS
+            ours = "mssnet" in row["method"]
+            colour = look.INK if ours else OTHERS
             axes.scatter(row["psnr_db"], row["st_lpips"], color=colour, s=42, zorder=3)
             axes.annotate(
                 row["method"],
                 (row["psnr_db"], row["st_lpips"]),
-                xytext=(7, 0),
+                xytext=(-7 if ours else 7, 0),  # neighbours are often a rival and one of ours
                 textcoords="offset points",
+                ha="right" if ours else "left",
                 va="center",
                 fontsize=8,
                 color=look.INK,
