@@ -106,7 +106,7 @@ def feature_maps(model: MSSNet, photo: Tensor) -> dict[str, StageFeatures]:
 
     def listen(name):
         def keep(_unet, _given, found):
-            seen[name] = found
+            seen[name] = tuple(map(list, found))  # the next U-Net empties its own lists
 
         return keep
 

@@ -119,6 +119,14 @@ def resize(x: Tensor, factor: float) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
+def add(new: Tensor, x: Tensor) -> Tensor:
+    """new + x, in the memory of `new`: a large photo's features fill 100 MB each.
+
+    In bfloat16 training `new` may be coarser than x; then the sum is kept as fine as x.
+    """
+    return new.add_(x) if new.dtype == x.dtype else new + x
+
+
 # A 1x1 convolution mixes channels, a bilinear resize mixes pixels: they may be swapped without
 # changing the result. So `up` and the fusion convolve first, where pixels are four times fewer.
 
@@ -133,7 +141,7 @@ class ResBlock(nn.Module):
         object.__setattr__(self, "act", act)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(self.act(self.conv1(x)))
+        return add(self.conv2(self.act(self.conv1(x))), x)
 
 
 def two_blocks(width: int, act: nn.PReLU) -> nn.Sequential:
@@ -141,7 +149,10 @@ def two_blocks(width: int, act: nn.PReLU) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Three levels, each half the size of the last; may take in an earlier U-Net's features."""
+    """Three levels, each half the size of the last; may take in an earlier U-Net's features.
+
+    It takes them out of the lists it is given, so that their memory is free for its own.
+    """
 
     def __init__(self, widths: tuple[int, int, int], act: nn.PReLU, fused: bool):
         super().__init__()
@@ -156,9 +167,10 @@ class Encoder(nn.Module):
         for level, blocks in enumerate(self.levels):
             x = blocks(x)  # (N, width[level], H / 2**level, W / 2**level)
             if earlier is not None:
-                e, d = earlier[0][level], earlier[1][level]
-                seen = self.from_encoder[level](e) + self.from_decoder[level](d)
-                x = x + (resize(seen, 2) if enlarge else seen)
+                e, d = (maps.pop(0) for maps in earlier)
+                seen = add(self.from_encoder[level](e), self.from_decoder[level](d))
+                del e, d
+                x = add(resize(seen, 2) if enlarge else seen, x)
             found.append(x)
             if level < 2:
                 x = self.down[level](resize(x, 0.5))
@@ -240,7 +252,8 @@ class MSSNet(nn.Module):
         """The last stage's picture, in the shape of `photo` (grey comes back with 3 channels)."""
         batch, size = self._prepare(photo)
         noise = self._pad(noise) if noise is not None else None
-        *_, last = self._walk(batch, noise)
+        for last in self._walk(batch, noise):
+            pass  # only the last is kept: each holds features of the photo's size
         picture = (last.base + last.residual())[..., : size[0], : size[1]]
         return picture if photo.ndim == 4 else picture[0]
 

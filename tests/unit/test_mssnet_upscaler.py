@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import mssnet_edu as me
+from mssnet_edu import restore
 from mssnet_edu.models import mssnet_upscaler
 from mssnet_edu.mssnet import MSSNetConfig
 
@@ -83,3 +84,12 @@ def test_tiles_of_a_draw_have_no_seams(strip):
 def test_a_seed_does_no_harm_where_nothing_is_drawn(strip):
     one, other = (me.upscale(strip, 2, "mssnet-x8-fidelity", seed=seed) for seed in (0, 1))
     assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["mssnet-x8-fidelity", "mssnet-x8-realism"])
+def test_128_px_are_enlarged_in_one_piece(name):
+    """Two overlapping tiles would compute more than a third of the picture twice."""
+    rules = restore._rules(name, "upscale")
+    options = restore._Options(None, False, max_memory_mb=1200)
+    rows, columns = restore._tiles((128, 128), torch.rand(1, 3, 128, 128), rules, 8, 1, options)
+    assert len(rows) == len(columns) == 1
