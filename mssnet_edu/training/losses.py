@@ -15,6 +15,7 @@ __all__ = [
     "paper_loss",
     "perceptual",
     "psnr_loss",
+    "share_loss",
     "targets",
     "texture",
 ]
@@ -48,6 +49,20 @@ def psnr_loss(pictures: list[Tensor], sharp: Tensor) -> Tensor:
         error = (p - t).float().square().mean((1, 2, 3))
         weight = 1.0 if p is pictures[-1] else 0.25
         total = total + weight * 10 * torch.log10(error + 5e-4).mean()
+    return total
+
+
+def share_loss(pictures: list[Tensor], sharp: Tensor, given: Tensor) -> Tensor:
+    """Which share of the given photo's squared error is left, over photos and outputs.
+
+    1: nothing was gained. The floor lets photos that were sharp already count, but not rule.
+    Unlike an absolute error it does not reward a cautious median, which for blur is: do nothing.
+    """
+    total = sharp.new_zeros(())
+    wanted, before = targets(pictures, sharp), targets(pictures, given)
+    for p, t, b in zip(pictures, wanted, before, strict=True):
+        left, had = ((x - t).float().square().mean((1, 2, 3)) for x in (p, b))
+        total = total + (left / (had + 0.002)).mean()
     return total
 
 

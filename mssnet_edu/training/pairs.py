@@ -28,6 +28,7 @@ from mssnet_edu.training.corpus import Corpus
 
 __all__ = ["Blur", "PairMaker", "enlarge_input", "jpeg", "motion_paths", "reduce"]
 
+NEAR = 0.09  # of a path's extent: as far as its centre of mass may lie from the middle frame
 MARGIN_PX = 32  # light from outside the patch is needed where the camera moves
 
 
@@ -77,7 +78,7 @@ class Blur:
 #             clean defocus turn shortest short long longest curved warped noise jpeg objects
 _ONE_MOTION = (0.08, 0.00, 0.02, 5.0, 6.0, 0.0, 12.0, 0.0, 0.0, 0.0, 0.00, 0.0)
 _ALL_LINES = (0.08, 0.02, 1.00, 1.0, 10.0, 0.0, 12.0, 0.0, 0.0, 0.1, 0.00, 0.0)
-_EVERYTHING = (0.12, 0.15, 1.00, 0.5, 12.0, 0.4, 30.0, 0.8, 0.4, 0.4, 0.15, 0.4)
+_EVERYTHING = (0.10, 0.15, 1.00, 0.5, 12.0, 0.6, 30.0, 0.6, 0.15, 0.4, 0.15, 0.4)
 
 
 class PairMaker:
@@ -209,36 +210,53 @@ def motion_paths(
 ) -> Tensor:
     """(count, frames, 2) camera paths (dy, dx) in pixels, zero at the middle frame.
 
-    camera: a mixture of lines, arcs, swings, hand shake and jitter; False: straight and even. turn:
-    lines lie within this share of 90 degrees of the horizontal. The path's extent is between the
-    lengths.
-    The middle frame lies at the path's centre of mass: where it lies elsewhere the photo does not
-    say, and a network asked to guess such a shift learns to smear.
+    camera: lines, arcs, hands that swing and hands that shake, as `degrade.motion_path` draws them;
+    False: straight and even. turn: lines lie within this share of 90 degrees of the horizontal. The
+    path's extent is between the lengths.
+    Of several paths drawn for each, one is taken whose centre of mass lies near the middle frame:
+    where it lies elsewhere the photo hardly says, and a network asked to guess such a shift learns
+    to smear.
     """
-    t = torch.linspace(-1, 1, frames)[None, :, None]
+    tries = 8 if camera else 1
+    draw_path = _camera_path if camera else _line
+    path = draw_path(tries * count, torch.linspace(-1, 1, frames)[None, :, None], draw, turn)
+    path = path - path[:, frames // 2 : frames // 2 + 1]
+    extent = (path.amax(1) - path.amin(1)).norm(dim=-1).clamp(min=1e-6)
+    off = (path.mean(1).norm(dim=-1) / extent).view(count, tries)
+    # the first that lies near enough, or else the nearest
+    best = torch.where(off < NEAR, torch.arange(-tries, 0.0), off).argmin(1)
+    best = best + tries * torch.arange(count)
+    length = shortest_px + (longest_px - shortest_px) * torch.rand(count, 1, 1, generator=draw)
+    return path[best] * (length / extent[best, None, None])
+
+
+def _line(count: int, t: Tensor, draw: torch.Generator, turn: float) -> Tensor:
     angle = (torch.rand(count, 1, generator=draw) - 0.5) * math.pi * turn
-    direction = torch.stack([angle.sin(), angle.cos()], -1)
-    bend = torch.randn(count, 1, 2, generator=draw)
-    steps = torch.randn(count, frames + 8, 2, generator=draw)
-    walk = F.avg_pool1d(steps.transpose(1, 2), 9, stride=1).transpose(1, 2).cumsum(1)
-    walk = walk / walk.std(1, keepdim=True).clamp(min=1e-6)
-    jitter = torch.randn(count, frames, 2, generator=draw)
+    return torch.stack([angle.sin(), angle.cos()], -1) * t
+
+
+def _camera_path(count: int, t: Tensor, draw: torch.Generator, turn: float) -> Tensor:
+    line = _line(count, t, draw, turn)
+    arc = line + 0.8 * torch.randn(count, 1, 2, generator=draw) * t**2
     waves = torch.randn(count, 4, 2, generator=draw) / torch.arange(1, 5)[:, None] ** 2
     swing = (math.pi / 2 * (t + 1) * torch.arange(1, 5)).cos() @ waves  # slow at its turning points
-    chances = torch.tensor([0.2, 0.15, 0.25, 0.1, 0.3] if camera else [1.0, 0, 0, 0, 0])
-    kind = torch.multinomial(chances, count, True, generator=draw)
-    mix = F.one_hot(kind, 5).float()[:, :, None, None]
-    line, arc = direction * t, direction * t + 0.8 * bend * t**2
-    shake = 0.3 * line + walk + 0.05 * jitter
-    tremble = walk + 0.35 * jitter.cumsum(1) / math.sqrt(frames)
-    path = mix[:, 0] * line + mix[:, 1] * arc + mix[:, 2] * shake + mix[:, 3] * tremble
-    path = path + mix[:, 4] * swing
-    path = path - path[:, frames // 2 : frames // 2 + 1]
-    bowl = t**2 / (t**2).mean()  # zero in the middle, mean one: moves the centre, not the middle
-    path = path - path.mean(1, keepdim=True) * bowl
-    extent = (path.amax(1) - path.amin(1)).norm(dim=-1)[:, None, None].clamp(min=1e-6)
-    length = shortest_px + (longest_px - shortest_px) * torch.rand(count, 1, 1, generator=draw)
-    return path * (length / extent)
+    shake = _walk(count, t.shape[1], draw)
+    kind = torch.multinomial(torch.tensor([0.1, 0.1, 0.4, 0.4]), count, True, generator=draw)
+    mix = F.one_hot(kind, 4).float()[:, :, None, None]
+    return mix[:, 0] * line + mix[:, 1] * arc + mix[:, 2] * swing + mix[:, 3] * shake
+
+
+def _walk(count: int, frames: int, draw: torch.Generator, knots: int = 33) -> Tensor:
+    """A trembling hand: random pushes with inertia, now and then a jerk, always back to its aim."""
+    place = speed = torch.zeros(count, 2)
+    places = [place]
+    pushes = torch.randn(knots - 1, count, 2, generator=draw)
+    jerks = torch.rand(knots - 1, count, 1, generator=draw) < 0.1
+    for push, jerk in zip(pushes, jerks, strict=True):
+        speed = 0.7 * speed + push - 2 * speed * jerk
+        place = 0.9 * place + speed
+        places.append(place)
+    return F.interpolate(torch.stack(places, -1), frames, mode="linear", align_corners=True).mT
 
 
 def _shift(light: Tensor, path: Tensor, moments: int = 97) -> Tensor:

@@ -12,11 +12,11 @@ class Recipe:
     """task: which pairs ("deblur" or "upscale"). config: the network. size_px, batch: patches.
 
     rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and of Muon (all
-    others). psnr_from: after this share of a run the loss changes from the paper's (L1 and
-    spectrum) to PSNR itself. hardness: of the blur, at the beginning and at most (see pairs.py).
+    others). loss: "paper" (L1 and spectrum), "psnr", or "share" (of the squared error that is left);
+    changing it in mid-run costs more than it gives. hardness: of the blur, at the beginning and at most (see pairs.py).
     gain_db: the blur grows harder while the network gains at least this over its input. scales:
-    train the first two scales only (2), on motions `stretch` times as long: a long blur is a short
-    one at their size, and they cost a sixth of the whole. realism: adds perceptual, adversarial and
+    train only the first (1) or the first two (2), on motions `stretch` times as long: a long blur
+    is a short one at their size, and they cost a fortieth and a sixth of the whole. realism: adds perceptual, adversarial and
     diversity losses. starts_from: another recipe whose weights it starts from.
     """
 
@@ -27,7 +27,7 @@ class Recipe:
     batch: int = 8
     rate: float = 8e-4
     muon_rate: float = 0.005
-    psnr_from: float = 1.0  # changing the loss in mid-run cost more than it gave
+    loss: str = "paper"
     hardness: tuple[float, float] = (0.0, 1.0)
     gain_db: float = 1.3
     scales: int = 3
@@ -50,8 +50,9 @@ RECIPES = {
             batch=4,
             rate=5e-4,
             muon_rate=0.004,
+            loss="share",
         ),
-        Recipe("upscale8-fidelity", "upscale", MSSNetConfig(**_UPSCALE)),
+        Recipe("upscale8-fidelity", "upscale", MSSNetConfig(**_UPSCALE), loss="psnr"),
         Recipe(
             "upscale8-realism",
             "upscale",

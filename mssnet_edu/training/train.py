@@ -131,8 +131,8 @@ class Trainer:
         self.model = MSSNet(recipe.config).to(device, memory_format=torch.channels_last)
         if start:
             start_weights(self.model, self._find_weights(Path(start)))
-        if recipe.scales < 3:  # its gradients would be missing, and several processes wait for them
-            self.model.s3.requires_grad_(False)
+        for left_out in (self.model.s2, self.model.s3)[recipe.scales - 1 :]:
+            left_out.requires_grad_(False)  # several processes would wait for their gradients
         self.optimisers = self._optimisers()
         self.names = [n for n, _ in self.model.named_parameters()]
         self.parameters = list(self.model.parameters())
@@ -272,15 +272,16 @@ class Trainer:
             with self._precision():
                 pictures = self.run_network(blurry, None)
             pictures = [p.float() for p in pictures]
-            chosen = losses.psnr_loss if share >= self.recipe.psnr_from else losses.paper_loss
-            loss = chosen(pictures, sharp)
+            loss = self._loss(pictures, sharp, blurry)
             with torch.no_grad():  # clean pairs hardly count here: their error is nearly none
-                found = [(p.detach() - sharp).square().mean() for p in (blurry, pictures[-1])]
+                answer = pictures[-1].detach()
+                wanted, given = (losses.targets([answer], x)[0] for x in (sharp, blurry))
+                found = [(p - wanted).square().mean() for p in (given, answer)]
                 self.errors.lerp_(torch.stack(found), 0.03)
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self._clip(share))
+        nn.utils.clip_grad_norm_(self.parameters, 10.0 if self.recipe.realism else 20.0)
         for optimiser in self.optimisers:
             optimiser.step()
         decay = min(0.999, (1 + self.step) / (10 + self.step))
@@ -289,9 +290,11 @@ class Trainer:
             self._teach_critic(made, blurry, sharp)
         return loss.detach()
 
-    def _clip(self, share: float) -> float:
-        # the two losses have gradients of different size; both limits are rarely reached late
-        return 20.0 if share < self.recipe.psnr_from and not self.recipe.realism else 10.0
+    def _loss(self, pictures: list[Tensor], sharp: Tensor, blurry: Tensor) -> Tensor:
+        if self.recipe.loss == "share":
+            return losses.share_loss(pictures, sharp, blurry)
+        chosen = {"paper": losses.paper_loss, "psnr": losses.psnr_loss}[self.recipe.loss]
+        return chosen(pictures, sharp)
 
     def _precision(self):
         if self.bf16:
@@ -538,7 +541,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--size", type=int, help="patch side in pixels, a multiple of 16")
     parser.add_argument("--rate", type=float, help="peak learning rate")
     parser.add_argument("--muon-rate", type=float, help="peak rate of the inner convolutions")
-    parser.add_argument("--psnr-from", type=float, help="share of the sweep after which PSNR leads")
+    parser.add_argument("--loss", choices=("paper", "psnr", "share"), help="see recipes.py")
     parser.add_argument(
         "--part", type=float, nargs=2, default=(0.0, 1.0), help="with --minutes: a piece of a sweep"
     )
@@ -556,7 +559,7 @@ def add_parser(commands) -> None:
         "--gain", type=float, help="the blur grows harder while the network gains this many dB"
     )
     parser.add_argument(
-        "--scales", type=int, choices=(2, 3), help="2: train the two coarse scales only"
+        "--scales", type=int, choices=(1, 2, 3), help="1, 2: train the coarse scales only"
     )
     parser.add_argument("--stretch", type=float, help="motions are this many times as long")
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
@@ -573,7 +576,7 @@ def run_command(args) -> int:
         "batch": args.batch,
         "size_px": args.size,
         "rate": args.rate,
-        "psnr_from": args.psnr_from,
+        "loss": args.loss,
         "muon_rate": args.muon_rate,
         "hardness": args.hardness and tuple(args.hardness),
         "gain_db": args.gain,
