@@ -18,6 +18,7 @@ MSSNet removes blur at constant size. It does not enlarge.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
@@ -252,8 +253,8 @@ class MSSNet(nn.Module):
         """The last stage's picture, in the shape of `photo` (grey comes back with 3 channels)."""
         batch, size = self._prepare(photo)
         noise = self._pad(noise) if noise is not None else None
-        for last in self._walk(batch, noise):
-            pass  # only the last is kept: each holds features of the photo's size
+        # each holds features of the photo's size, so only the last is kept
+        [last] = deque(self._walk(batch, noise), maxlen=1)
         picture = (last.base + last.residual())[..., : size[0], : size[1]]
         return picture if photo.ndim == 4 else picture[0]
 

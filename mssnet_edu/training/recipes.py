@@ -12,12 +12,13 @@ class Recipe:
     """task: which pairs ("deblur" or "upscale"). config: the network. size_px, batch: patches.
 
     rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and of Muon (all
-    others). loss: "paper" (L1 and spectrum), "psnr", or "share" (of the squared error that is left);
-    changing it in mid-run costs more than it gives. hardness: of the blur, at the beginning and at most (see pairs.py).
-    gain_db: the blur grows harder while the network gains at least this over its input. scales:
-    train only the first (1) or the first two (2), on motions `stretch` times as long: a long blur
-    is a short one at their size, and they cost a fortieth and a sixth of the whole. realism: adds perceptual, adversarial and
-    diversity losses. starts_from: another recipe whose weights it starts from.
+    others). loss: "paper" (L1 and spectrum), "psnr", or "share" (of the squared error that is
+    left); changing it in mid-run costs more than it gives. hardness: of the blur, at the beginning
+    and at most (see pairs.py). gain_db: the blur grows harder while the network gains at least this
+    over its input. scales: train only the first (1) or the first two (2), on motions `stretch`
+    times as long: a long blur is a short one at their size, and they cost a fortieth and a sixth of
+    the whole. realism: adds perceptual, adversarial and diversity losses. starts_from: another
+    recipe whose weights it starts from.
     """
 
     name: str
