@@ -17,8 +17,8 @@ class Recipe:
     and at most (see pairs.py). gain_db: the blur grows harder while the network gains at least this
     over its input. scales: train only the first (1) or the first two (2), on motions `stretch`
     times as long: a long blur is a short one at their size, and they cost a fortieth and a sixth of
-    the whole. realism: adds perceptual, adversarial and diversity losses. starts_from: another
-    recipe whose weights it starts from.
+    the whole. kept: so many of the first scales stay as they are. realism: adds perceptual,
+    adversarial and diversity losses. starts_from: another recipe whose weights it starts from.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Recipe:
     hardness: tuple[float, float] = (0.0, 1.0)
     gain_db: float = 1.3
     scales: int = 3
+    kept: int = 0
     stretch: float = 1.0
     realism: bool = False
     starts_from: str | None = None

@@ -131,8 +131,12 @@ class Trainer:
         self.model = MSSNet(recipe.config).to(device, memory_format=torch.channels_last)
         if start:
             start_weights(self.model, self._find_weights(Path(start)))
-        for left_out in (self.model.s2, self.model.s3)[recipe.scales - 1 :]:
-            left_out.requires_grad_(False)  # several processes would wait for their gradients
+        if recipe.kept >= recipe.scales:
+            raise ValueError(f"{recipe.kept} scales are kept as they are: nothing is left to train")
+        for number, scale in enumerate((self.model.s1, self.model.s2, self.model.s3)):
+            # without this, several processes would wait for the gradients of what is left out
+            scale.requires_grad_(recipe.kept <= number < recipe.scales)
+        self.model.act.requires_grad_(not recipe.kept)  # all scales share it
         self.optimisers = self._optimisers()
         self.names = [n for n, _ in self.model.named_parameters()]
         self.parameters = list(self.model.parameters())
@@ -561,6 +565,9 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "--scales", type=int, choices=(1, 2, 3), help="1, 2: train the coarse scales only"
     )
+    parser.add_argument(
+        "--keep", type=int, choices=(0, 1, 2), help="leave so many of the first scales as they are"
+    )
     parser.add_argument("--stretch", type=float, help="motions are this many times as long")
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
     parser.set_defaults(run=run_command)
@@ -581,6 +588,7 @@ def run_command(args) -> int:
         "hardness": args.hardness and tuple(args.hardness),
         "gain_db": args.gain,
         "scales": args.scales,
+        "kept": args.keep,
         "stretch": args.stretch,
     }
     recipe = replace(RECIPES[args.recipe], **{k: v for k, v in changes.items() if v is not None})

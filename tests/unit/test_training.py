@@ -298,16 +298,25 @@ def test_blur_grows_harder_once_the_easy_one_is_learned(folder, tmp_path):
     assert trainer(folder, tmp_path, resume=True).hardness == 1
 
 
-@pytest.mark.parametrize("scales", [1, 2])
-def test_the_coarse_scales_can_be_trained_alone(folder, tmp_path, scales):
-    small = replace(RECIPES["deblur"], size_px=32, batch=2, config=TINY, scales=scales, stretch=2.0)
+@pytest.mark.parametrize(
+    ("scales", "kept", "trained"),
+    [(1, 0, {"s1"}), (2, 0, {"s1", "s2"}), (3, 2, {"s3"}), (2, 1, {"s2"})],
+)
+def test_some_scales_can_be_trained_alone(folder, tmp_path, scales, kept, trained):
+    small = replace(RECIPES["deblur"], size_px=32, batch=2, config=TINY, stretch=2.0)
+    small = replace(small, scales=scales, kept=kept)
     t = Trainer(small, *split_files(folder), tmp_path)
     before = [p.detach().clone() for p in t.parameters]
     t.run(steps=2)
     moved = {n for n, a, b in zip(t.names, before, t.parameters, strict=True) if (a != b).any()}
-    assert any(name.startswith("s1.") for name in moved)
-    assert any(name.startswith("s2.") for name in moved) == (scales == 2)
-    assert not any(name.startswith("s3.") for name in moved)
+    assert {n.split(".")[0] for n in moved} - {"act"} == trained
+    assert ("act.weight" in moved) == (kept == 0)
+
+
+def test_keeping_all_scales_is_refused(folder, tmp_path):
+    recipe = replace(RECIPES["deblur"], config=TINY, scales=2, kept=2)
+    with pytest.raises(ValueError, match="nothing is left to train"):
+        Trainer(recipe, *split_files(folder), tmp_path)
 
 
 def test_bfloat16_trains_float32_weights(folder, tmp_path):
