@@ -36,8 +36,8 @@ CARDS = {
         "rotation, parallax and objects moving in front, defocus discs, averaged in linear light, "
         "with noise and JPEG.",
         "failures": (
-            "Short blur and defocus it undoes well. Of motion of 15 to 30 px it undoes a part: more "
-            "of a line than of a bend, and little of a shake. In doubt its answer stays soft.",
+            "Short blur and defocus it undoes well. Of motion of 15 to 30 px it undoes a part: "
+            "more of a line than of a bend, and little of a shake. In doubt its answer stays soft.",
             "Strong camera shake with a doubled image: both images stay visible.",
             "It never saw faces in training, except for a few animals'.",
         ),

@@ -394,6 +394,9 @@ def summarise(
     rows = {}
     for m in measured:
         rows.setdefault((m.group, m.method), []).append(m)
+    for group, method in list(rows):
+        if method == MAXIM:  # it is so slow that only some of its scores may be known
+            rows |= _same_pictures(rows, group, OURS["deblur"][0])
     groups = list(dict.fromkeys(m.group for m in measured))
     table = []
     for (group, method), its in sorted(rows.items(), key=lambda item: groups.index(item[0][0])):
@@ -418,6 +421,15 @@ def summarise(
 
 
 BASE = ("input", "bicubic")
+SAME = ", the same pictures"
+
+
+def _same_pictures(rows: dict, group: str, ours: str) -> dict:
+    """Our own answers once more, on the pictures that MAXIM was asked for, if they are fewer."""
+    asked = {(m.photo, m.case) for m in rows[group, MAXIM]}
+    own = rows.get((group, ours), [])
+    same = [m for m in own if (m.photo, m.case) in asked]
+    return {(group, ours + SAME): same} if 0 < len(same) < len(own) else {}
 
 
 def targets(task: str, table: list[dict]) -> list[tuple[str, str, str]]:
@@ -443,13 +455,15 @@ def targets(task: str, table: list[dict]) -> list[tuple[str, str, str]]:
         [name] = OURS[task]
         own = [get(name, key, "motion") for key in ("gain_db", "psnr_db", "pictures")]
         rival = [get(MAXIM, key, "motion") for key in ("gain_db", "pictures")]
+        title, ours = f"{name}: more than {MAXIM} on the same pictures", own[0]
         if rival[1] != own[2]:
-            rival[0] = None  # not the same pictures
+            ours = get(name + SAME, "gain_db", "motion")
+            title += f" ({rival[1]:.0f} of {own[2]:.0f})" if ours is not None else ""
         judge(f"{name}: gain of 3.0 dB or more", lambda g: g >= 3, own[:1], "{:+.2f} dB")
         judge(
-            f"{name}: more than {MAXIM} on the same pictures",
+            title,
             lambda a, b: a > b,
-            [own[0], rival[0]],
+            [ours, rival[0]],
             "{:+.2f} dB against {:+.2f} dB",
         )
         judge(
@@ -675,13 +689,8 @@ def draw_bars(path: Path, table: list[dict], groups: list[str]) -> None:
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]
     for axes, group in zip(all_axes, groups, strict=True):
-        # the mean over other pictures is another number: a bar says of how many it is
         most = max(r["pictures"] for r in rows[group])
-        names = [
-            _cell("method", r["method"])
-            + ("" if r["pictures"] == most else f", {r['pictures']:.0f} of {most:.0f} pictures")
-            for r in rows[group]
-        ]
+        names = [_bar_name(r, most) for r in rows[group]]
         gains = [r["gain_db"] for r in rows[group]]
         colours = [look.INK if "mssnet" in n else OTHERS for n in names]
         bars = axes.barh(range(len(names)), gains, color=colours, height=0.65)
@@ -697,6 +706,15 @@ def draw_bars(path: Path, table: list[dict], groups: list[str]) -> None:
         axes.set_facecolor(look.PAPER)
     figure.tight_layout()
     _save(figure, path, dpi=150)
+
+
+def _bar_name(row: dict, most: float) -> str:
+    """The mean over other pictures is another number, so a bar says of how many it is."""
+    name = _cell("method", row["method"])
+    if row["pictures"] == most:
+        return name
+    name = name.removesuffix(" pictures") if name.endswith(SAME) else f"{name},"
+    return f"{name} {row['pictures']:.0f} of {most:.0f} pictures"
 
 
 def draw_plane(path: Path, table: list[dict], groups: list[str]) -> None:
@@ -833,7 +851,8 @@ CARD_COLUMNS = [
 
 
 def _on_card(method: str, name: str) -> bool:
-    return method in (*BASE, MAXIM, "rrdn-x8", "realesrgan-x4") or method.split(" S")[0] == name
+    others = (*BASE, MAXIM, "rrdn-x8", "realesrgan-x4")
+    return method in (*others, name + SAME) or method.split(" S")[0] == name
 
 
 def _cards_folder(folder):
