@@ -133,6 +133,8 @@ class Trainer:
             start_weights(self.model, self._find_weights(Path(start)))
         if recipe.kept >= recipe.scales:
             raise ValueError(f"{recipe.kept} scales are kept as they are: nothing is left to train")
+        if recipe.realism and recipe.scales == 1:
+            raise ValueError("S1 answers at half size: train 2 or 3 scales to look real")
         for number, scale in enumerate((self.model.s1, self.model.s2, self.model.s3)):
             # without this, several processes would wait for the gradients of what is left out
             scale.requires_grad_(recipe.kept <= number < recipe.scales)

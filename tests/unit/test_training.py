@@ -319,6 +319,12 @@ def test_keeping_all_scales_is_refused(folder, tmp_path):
         Trainer(recipe, *split_files(folder), tmp_path)
 
 
+def test_half_a_picture_cannot_be_taught_to_look_real(folder, tmp_path):
+    recipe = replace(RECIPES["upscale8-realism"], config=replace(TINY, noise=True), scales=1)
+    with pytest.raises(ValueError, match="half size"):
+        Trainer(recipe, *split_files(folder), tmp_path)
+
+
 def test_bfloat16_trains_float32_weights(folder, tmp_path):
     t = trainer(folder, tmp_path, bf16=True)
     t.run(steps=2)
