@@ -59,10 +59,10 @@ class Blur:
     objects: float
 
     @classmethod
-    def of(cls, hardness: float, stretch: float = 1.0) -> "Blur":
+    def of(cls, hardness: float, stretch: float = 1.0, warped: float = 0.15) -> "Blur":
         """From one motion (0) by motions of all directions (0.4) to everything there is (1).
 
-        stretch: motions are this many times as long.
+        stretch: motions are this many times as long. warped: the share at hardness 1.
         """
         if not 0 <= hardness <= 1:
             raise ValueError(f"hardness must be between 0 and 1, got {hardness}")
@@ -72,13 +72,13 @@ class Blur:
             share, pairs = (hardness - 0.4) / 0.6, zip(_ALL_LINES, _EVERYTHING, strict=True)
         blur = cls(*(low + share * (high - low) for low, high in pairs))
         lengths = {k: stretch * getattr(blur, k) for k in ("shortest", "short", "longest")}
-        return replace(blur, **lengths)
+        return replace(blur, warped=warped * blur.warped, **lengths)
 
 
 #             clean defocus turn shortest short long longest curved warped noise jpeg objects
 _ONE_MOTION = (0.08, 0.00, 0.02, 5.0, 6.0, 0.0, 12.0, 0.0, 0.0, 0.0, 0.00, 0.0)
 _ALL_LINES = (0.08, 0.02, 1.00, 1.0, 10.0, 0.0, 12.0, 0.0, 0.0, 0.1, 0.00, 0.0)
-_EVERYTHING = (0.10, 0.15, 1.00, 0.5, 12.0, 0.6, 30.0, 0.6, 0.15, 0.4, 0.15, 0.4)
+_EVERYTHING = (0.10, 0.15, 1.00, 0.5, 12.0, 0.6, 30.0, 0.6, 1.0, 0.4, 0.15, 0.4)
 
 
 class PairMaker:
@@ -97,15 +97,20 @@ class PairMaker:
         self.corpus, self.task, self.size, self.clean = corpus, task, size_px, clean
 
     def batch(
-        self, count: int, seed: int, hardness: float = 1.0, stretch: float = 1.0
+        self,
+        count: int,
+        seed: int,
+        hardness: float = 1.0,
+        stretch: float = 1.0,
+        warped: float = 0.15,
     ) -> tuple[Tensor, Tensor]:
         """One batch; a deterministic function of the corpus and the arguments.
 
-        hardness, stretch: of the blur (see `Blur.of`); enlargement pairs do not depend on them.
+        hardness, stretch, warped: of the blur (see `Blur.of`); enlargement ignores them.
         """
         draw = torch.Generator().manual_seed(seed)
         if self.task == "deblur":
-            return self._blurred(count, draw, Blur.of(hardness, stretch))
+            return self._blurred(count, draw, Blur.of(hardness, stretch, warped))
         return self._reduced(self.factors(count, seed), draw)
 
     # -- blur ----------------------------------------------------------------------------------
@@ -241,7 +246,7 @@ def _camera_path(count: int, t: Tensor, draw: torch.Generator, turn: float) -> T
     waves = torch.randn(count, 4, 2, generator=draw) / torch.arange(1, 5)[:, None] ** 2
     swing = (math.pi / 2 * (t + 1) * torch.arange(1, 5)).cos() @ waves  # slow at its turning points
     shake = _walk(count, t.shape[1], draw)
-    kind = torch.multinomial(torch.tensor([0.1, 0.1, 0.4, 0.4]), count, True, generator=draw)
+    kind = torch.multinomial(torch.tensor([0.25, 0.1, 0.3, 0.35]), count, True, generator=draw)
     mix = F.one_hot(kind, 4).float()[:, :, None, None]
     return mix[:, 0] * line + mix[:, 1] * arc + mix[:, 2] * swing + mix[:, 3] * shake
 

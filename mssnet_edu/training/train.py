@@ -54,9 +54,11 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def start_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Copy weights into a network that may have more input channels: those begin at nearly zero.
+    """Copy weights into a network that may be wider, or have the noise channel.
 
-    Raises ValueError if the networks differ in anything else.
+    It begins with the narrower network's answers: the channels that were there do not listen to the
+    new ones yet (to noise, a little), while the new ones, random, listen to all.
+    Raises ValueError if the network is narrower anywhere, or has other U-Nets.
     """
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -65,14 +67,18 @@ def start_weights(model: nn.Module, state: dict[str, Tensor]) -> None:
             given = state[name].to(parameter)
             if given.shape == parameter.shape:
                 parameter.copy_(given)
-            elif given.shape[0] == parameter.shape[0] and given.shape[1] < parameter.shape[1]:
-                parameter[:, : given.shape[1]] = given
-                parameter[:, given.shape[1] :] *= 0.1
-            else:
+                continue
+            if any(old > new for old, new in zip(given.shape, parameter.shape, strict=True)):
                 raise ValueError(
                     f"{name} is {tuple(given.shape)} in the starting weights and "
-                    f"{tuple(parameter.shape)} in this network: they are of different sizes"
+                    f"{tuple(parameter.shape)} in this network, which must not be narrower"
                 )
+            there = slice(len(given))
+            parameter[there] *= 0.1 if name.endswith("shallow.0.weight") else 0
+            # `merge` reads two maps side by side, and each has become wider
+            maps = 2 if ".merge." in name else 1
+            for old, new in zip(given.chunk(maps, 1), parameter.chunk(maps, 1), strict=True):
+                new[there, : old.shape[1]] = old
 
 
 class _Pictures(nn.Module):
@@ -247,7 +253,7 @@ class Trainer:
         if self._made is None or self._made[0] != turn:
             self._grow_harder(count * at_once)
             blurry, sharp = self.pairs.batch(
-                count * at_once, seed, self.hardness, self.recipe.stretch
+                count * at_once, seed, self.hardness, self.recipe.stretch, self.recipe.warped
             )
             factors = self.pairs.factors(count * at_once, seed)
             self._made = turn, blurry, sharp, factors
@@ -571,6 +577,9 @@ def add_parser(commands) -> None:
         "--keep", type=int, choices=(0, 1, 2), help="leave so many of the first scales as they are"
     )
     parser.add_argument("--stretch", type=float, help="motions are this many times as long")
+    parser.add_argument(
+        "--warped", type=float, help="share of the motions that turn or tear the picture (slow)"
+    )
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
     parser.set_defaults(run=run_command)
 
@@ -592,6 +601,7 @@ def run_command(args) -> int:
         "scales": args.scales,
         "kept": args.keep,
         "stretch": args.stretch,
+        "warped": args.warped,
     }
     recipe = replace(RECIPES[args.recipe], **{k: v for k, v in changes.items() if v is not None})
     out = args.out or Path("runs") / recipe.name

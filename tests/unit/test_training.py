@@ -113,6 +113,7 @@ def test_easy_pairs_are_less_blurred_than_hard_ones(corpus):
     assert (easy.objects, easy.jpeg) == (0, 0)
     assert (easy.longest, hard.longest) == (12, 30)
     assert pairs.Blur.of(0.4).turn == pairs.Blur.of(0.7).turn == 1
+    assert [pairs.Blur.of(h, warped=0.2).warped for h in (0.4, 1.0)] == [0, 0.2]
     with pytest.raises(ValueError, match="hardness"):
         make.batch(2, 0, 1.5)
 
@@ -401,8 +402,20 @@ def test_realism_starts_from_fidelity_and_trains(folder, tmp_path):
 def test_weights_of_another_size_are_refused():
     from mssnet_edu.mssnet import MSSNet
 
-    with pytest.raises(ValueError, match="different sizes"):
+    with pytest.raises(ValueError, match="must not be narrower"):
         start_weights(MSSNet(TINY), dict(MSSNet(MSSNetConfig(8, 4, 4)).named_parameters()))
+
+
+def test_a_wider_network_begins_with_the_narrow_ones_answers():
+    from mssnet_edu.mssnet import MSSNet
+
+    narrow, wide = MSSNet(TINY), MSSNet(MSSNetConfig(10, 2, 7))
+    photo = torch.rand(1, 3, 64, 48)
+    start_weights(wide, dict(narrow.named_parameters()))
+    for a, b in zip(narrow.pictures(photo), wide.pictures(photo), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+    new = wide.s3.unets[0].encoder.levels[0][0].conv1.weight[TINY.wf :]
+    assert new.abs().max() > 0  # else no gradient would ever reach it
 
 
 _TWO = """
