@@ -20,8 +20,8 @@ FACE = (128, 24, 192, 192)  # left, top, width, height in the astronaut's photog
 SMALL_PX = 48
 ANSWERS = {
     "bicubic": "no network: smooth",
-    "rrdn-x8": "careful, and a little soft",
-    "realesrgan-x4": "sharp, and somebody else",
+    "RRDN": "careful, and a little soft",
+    "RRDN + Real-ESRGAN": "whose eyes are these?",
 }
 
 
@@ -29,13 +29,15 @@ def figure():
     """Return the figure: the small photo, then each answer."""
     face = me.images.crop(me.samples.load("astronaut"), FACE)
     small = me.degrade.downscale(face, FACE[2] // SMALL_PX)
-    answers = [me.upscale(small, 8, model=name) for name in ANSWERS]
+    careful = me.upscale(small, 8, model="rrdn-x8")
+    bold = me.upscale(me.degrade.downscale(careful, 4), 4, model="realesrgan-x4")  # as in 00
+    answers = [me.upscale(small, 8, model="bicubic"), careful, bold]
     return me.show.photos(
         [small, *answers],
-        titles=["in: a small photo", *(f"out: {name}" for name in ANSWERS)],
+        titles=["a small photo", *ANSWERS],
         captions=["all that was recorded", *ANSWERS.values()],
         columns=4,
-        alt="A face of 48 x 48 pixels, and three enlargements of it that show different faces.",
+        alt="A face of 48 x 48 pixels, and three enlargements: smooth, soft, brand-new.",
     )
 
 

@@ -32,9 +32,10 @@ TEXT = """\
 **In short.** Most of what you see at a glance was in your small photo: light, colour, large shapes.
 The rest is *invented*. A network has learned from many photographs what fine detail usually looks
 like, and draws some that fits. At {factor}x, {factor_squared_less} of every {factor_squared}
-numbers in the large picture are invented: {numbers:.1f} %. In the {photos} photographs that we
-measured, those numbers carry {energy:.1f} % of the energy on average (from {energy_low:.1f} % to
-{energy_high:.1f} %). It looks real because the bulk *is* real, and because the small rest keeps the
+numbers in the large picture are invented: {numbers:.1f} %. How much hangs on them? In {photos}
+photographs, what a 1/{factor} downscale throws away held {energy:.1f} % of the energy on average
+(from {energy_low:.1f} % to {energy_high:.1f} %; energy is the sum of the squared differences from
+the mean colour). It looks real because the bulk *is* real, and because the small rest keeps the
 habits of photographs. It need not be true.
 
 The figures on this page were computed by the course, unless a paper is named. Notebook 06 lets you
@@ -42,10 +43,11 @@ compute them again.
 
 ## 1. The task
 
-Two things make an old photo look old. It is *blurred*: each point of light was smeared over its
-neighbours. And it is *small*: each of its pixels stands for a patch of the scene. Mending a single
-photo is called *single-image restoration*, and here it has two parts: deblurring, and enlarging,
-{factor} times in each direction (*super-resolution*).
+Of what makes a photo look old, this page takes two things; grain, stains and fading are left aside.
+The photo is *blurred*: each point of light was smeared over its neighbours. And it is *small*: each
+of its pixels stands for a patch of the scene. Mending a single photo is called *single-image
+restoration*, and here it has two parts: deblurring, and enlarging, {factor} times in each direction
+(*super-resolution*).
 
 The two are not alike. A blur hides detail, and much of it can be dug out again. A downscale throws
 detail away. Many different large pictures become the very same small photo, so the task has no
@@ -67,11 +69,12 @@ on average, which looks soft, or to look like a photograph, which has to choose 
 - *Input:* one blurred photo. *Output:* a sharper photo of the same size. MSSNet does not enlarge.
 - *Model:* it works from coarse to fine, at a quarter, a half and the full width of the photo, with
   1, 2 and 3 stages: a long smear is short in a small picture. Each scale hands its features on to
-  the next, and the coarse scales see all pixels, rearranged, instead of an average. It gives
-  {outputs} pictures on the way; the last one is the answer. The paper's network has {paper:.1f}
-  million learned numbers. The course trained smaller ones, of {ours:.1f} million.
+  the next, and each coarse scale sees all pixels of the next larger picture, rearranged, instead of
+  averaging once more. It gives {outputs} pictures on the way; the last one is the answer. The
+  paper's network has {paper:.1f} million learned numbers. The course trained smaller ones, of
+  {ours:.1f} million for deblurring and {ours8:.1f} million for {factor}x.
 - *And 8x?* Enlarge the photo smoothly first. That is a blurred large picture, and removing blur is
-  what MSSNet does. The course trained the same network twice for this use: once to be faithful and
+  what MSSNet does. The course trained the same design twice for this use: once to be faithful and
   once to look real (notebook 04). Only the second invents much.
 
 ![A cat's eye of 24 x 24 pixels is enlarged smoothly, goes through three scales of MSSNet, and \
@@ -109,11 +112,12 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
 
 **How to look at an 8x photo, then**
 
-1. Make it small again. If it does not give your photo back, it is wrong for certain.
-2. If it does, that is no proof: so do many others. Ask for several answers and see where they
-   differ. In notebook 06 a map made from these differences and from how busy the answers are
-   foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs; "it is
-   wrong where it is busy" reaches {gradient:.2f}.
+1. Make it small again. Where it differs from your photo by more than the photo's grain, it has
+   changed what was recorded.
+2. Where it fits, that is no proof: so do many others. Ask for several answers and see where they
+   differ. In notebook 06 a map made from these differences and from how much detail the answers
+   add foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs;
+   "it is wrong where it is busy" reaches {gradient:.2f}.
 3. Trust light, colour and large shapes. Enjoy the hair and the leaves. Do not read a letter, a
    number, a face or a shadow on a scan in what was invented.
 4. Say that it was enlarged, and keep the small photo.
@@ -170,6 +174,7 @@ def figures():
         "outputs": {6: "six"}[sum(paper.config.unets)],
         "paper": sum(p.numel() for p in paper.parameters()) / 1e6,
         "ours": me.models.info("mssnet-deblur").parameters / 1e6,
+        "ours8": me.models.info("mssnet-x8-fidelity").parameters / 1e6,
         "vit_px": vit_px,
         "patch_px": patch_px,
         "vit_grid": vit_px // patch_px,

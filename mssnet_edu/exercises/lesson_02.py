@@ -53,8 +53,8 @@ WORK = Exercise(
     id="02-a",
     title="Where is the work?",
     task="""
-MSSNet's six U-Nets work at three scales: one at S1, where the picture has a quarter of the photo's
-width and height, two at S2, with half of them, three at S3, at full size. Say that a U-Net has to
+MSSNet's six U-Nets work at three scales: one at S1, on a grid of a quarter of the photo's width and
+height, two at S2, on a grid of half of them, three at S3, at full size. Say that a U-Net has to
 do the same for every pixel that it sees.
 
 **Your turn.** Complete the function. It returns the share of all the work, from 0 to 1, that is

@@ -247,9 +247,9 @@ LUCK = Exercise(
     title="Is it more than luck?",
     task="""
 `full` and `without` are two lists of gains in dB, one for each seed, in the same order. The
-networks in `full` are built alike, so what differs between them is luck. The difference
-`without[i] - full[i]` counts as more than luck if, for every seed, it has the same sign and is
-larger than the distance between the best and the worst of `full`.
+networks in `full` are built alike, so what differs between them is luck. By the rule of this
+notebook, the difference `without[i] - full[i]` counts as more than luck if, for every seed, it has
+the same sign and is larger than the distance between the best and the worst of `full`.
 
 **Your turn.** Complete the function. It returns True if the difference is more than luck, else
 False.
@@ -273,8 +273,8 @@ def more_than_luck(full, without):
     return all(d > spread for d in differences) or all(d < -spread for d in differences)
 """,
     check=_luck,
-    why="A rule of thumb: two seeds show luck, they do not measure it. Papers that report one run "
-    "of each network do not even show it.",
+    why="A rule of thumb, and a weak one, as the dice showed: two seeds show luck, they do not "
+    "measure it. Papers that report one run of each network do not even show it.",
     wrong={
         "lambda f, w: abs(sum(w) - sum(f)) / len(f) > max(f) - min(f)": "means",
         "lambda f, w: all(b < a - (max(f) - min(f)) for a, b in zip(f, w))": "may also be better",

@@ -323,8 +323,8 @@ fine = ...  # your code here
 fine = "adf"
 """,
     check=_uses,
-    why="It is fine where nothing is decided by the invented part, and everybody knows that it is "
-    "invented. It is dangerous where somebody reads a fact in it.",
+    why="It is fine where nobody reads a fact in the invented part; where others will see it, say "
+    "so. It is dangerous where somebody decides by it.",
     wrong={
         '"abcdef"': "Not b",
         '"ad"': "One more",

@@ -41,9 +41,10 @@ class MSSNetConfig:
 
     wf, scale, vscale: the U-Nets have wf, wf + scale and wf + scale + vscale channels at their
     three levels. unets: how many U-Nets at S1, S2, S3. feature_propagation: hand features to the
-    next scale (False: only its picture). pixel_unshuffle: S1 and S2 see every pixel, rearranged
-    into channels (False: a bilinear reduction). noise: one more input channel that carries random
-    numbers, for networks that draw one answer of many.
+    next scale (False: only its picture). pixel_unshuffle: S1 sees every pixel of the half-size
+    picture and S2 every pixel of the photo, rearranged into channels (False: a bilinear reduction).
+    noise: one more input channel that carries random numbers, for networks that draw one answer of
+    many.
 
     >>> MSSNetConfig.small()
     MSSNetConfig(wf=20, scale=40, vscale=40, unets=(1, 2, 3), feature_propagation=True, \

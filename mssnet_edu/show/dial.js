@@ -43,14 +43,18 @@ function render({ model, el }) {
     if (name === "recorded") views.column = make("div", "mss-dial-side", panels);
     const holder = make("div", "mss-dial-view", views.column ?? panels);
     const head = make("div", "mss-title", holder, title);
-    if (mark) make("span", `mss-mark mss-mark-${mark}`, head, mark).style.marginLeft = "0";
+    let badge = null;
+    if (mark) {
+      badge = make("span", `mss-mark mss-mark-${mark}`, head, mark);
+      badge.style.marginLeft = "0";
+    }
     const canvas = make("canvas", null, holder);
     [canvas.width, canvas.height] = [w, h];
     canvas.style.width = `${wide}px`;
     canvas.setAttribute("role", "img");
     if (wide >= 2 * w) canvas.classList.add("mss-pixels");
     const context = canvas.getContext("2d");
-    views[name] = { canvas, context, data: context.createImageData(w, h) };
+    views[name] = { canvas, context, badge, data: context.createImageData(w, h) };
     views[name].data.data.fill(255);
     views[name].note = make("div", "mss-size", holder);
   }
@@ -58,7 +62,7 @@ function render({ model, el }) {
   const said = make("p", "mss-said", root);
   said.setAttribute("aria-live", "polite");
   const controls = make("div", "mss-controls", root);
-  make("span", "mss-dial-end", controls, "recorded only");
+  make("span", "mss-dial-end", controls, "nothing added");
   const range = make("input", null, controls);
   Object.assign(range, { type: "range", min: 0, max: 2, step: 0.05 });
   range.setAttribute("aria-label", "how much of the invented part");
@@ -88,6 +92,10 @@ function render({ model, el }) {
     const begun = performance.now();
     const alpha = get("alpha");
     const base = bases[get("kind")];
+    const squares = get("kind") === "mosaic"; // only these are recorded; smooth is a guess between
+    views.recorded.badge.textContent = squares ? "recorded" : "smooth start";
+    views.recorded.badge.classList.toggle("mss-mark-recorded", squares);
+    views.recorded.badge.classList.toggle("mss-mark-guessed", !squares);
     const [sum, recorded, invented] = [views.sum.data.data, views.recorded.data.data, views.invented.data.data];
     let made = 0, whole = 0;
     for (let c = 0; c < 3; c++) {
@@ -120,7 +128,7 @@ function render({ model, el }) {
     const energy = alpha ? `${share < 10 ? share.toFixed(1) : share.toFixed(0)} % of the picture's energy is added to the start` : "nothing is added";
     said.textContent = `${alpha.toFixed(2)} × invented: ${energy}. Made small again: ${db.toFixed(1)} dB.`;
     views.sum.canvas.setAttribute("aria-label", `${get("alt")} ${said.textContent}`);
-    views.recorded.canvas.setAttribute("aria-label", `The recorded part: ${get("kind") === "mosaic" ? "even squares" : "a smooth enlargement"}.`);
+    views.recorded.canvas.setAttribute("aria-label", squares ? "The recorded part: even squares." : "The start: a smooth enlargement.");
     views.invented.canvas.setAttribute("aria-label", "The invented part, on grey.");
     views.sum.note.textContent = `${w} × ${h} px`;
     views.recorded.note.textContent = `follows from ${smallW} × ${smallH} px`;

@@ -40,7 +40,12 @@ class Dial(StaticToo, anywidget.AnyWidget):
         return figures.laid_out(
             [hallucination.dial(*self._photos, alpha, self.kind) for alpha in steps],
             titles=[f"{alpha:g} × invented" for alpha in steps],
-            captions=["recorded only", None, "the whole answer", "over-imagined"],
+            captions=[
+                "recorded only" if self.kind == "mosaic" else "a smooth guess",
+                None,
+                "the whole answer",
+                "over-imagined",
+            ],
             alt=self.alt,
             max_px=400_000,
         )
@@ -51,7 +56,7 @@ def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
 
     photo_small: (3, H, W), sRGB in [0, 1]; answer: (3, fH, fW), a whole number of times larger, up
     to 1.1 megapixels; it is made consistent first. alpha: where the dial stands, 0 to 2. kind: what
-    is left at 0: "smooth", an enlargement without seams, or "mosaic", the recorded squares.
+    is left at 0: "mosaic", the recorded squares, or "smooth", a guess between them without seams.
     The two parts stand beside the picture; below it, how well it agrees with the small photo. All
     is computed in the browser at each move. Returns the widget. Raises PhotoError for wrong sizes.
 

@@ -204,7 +204,7 @@ def spectrum(photo, titles=None, alt=None, keep=None):
                 (-half, -half), 2 * half, 2 * half, fill=False, edgecolor="#7cc4ff", linewidth=2
             )
             ax.add_patch(frame)
-            words = ax.text(0, half + 0.02, f"left after 1/{keep}", color="#7cc4ff", ha="center")
+            words = ax.text(0, 0.47, f"left after 1/{keep}", color="#7cc4ff", ha="center", va="top")
             words.set_bbox({"facecolor": "#000000b0", "edgecolor": "none", "pad": 2})
     _flat(grid)[0].set_ylabel("cycles per pixel, down")
     bar = fig.colorbar(picture, ax=_flat(grid), shrink=0.75, pad=0.02, aspect=24)

@@ -64,12 +64,14 @@ def game(pairs, seed=0, alt=None):
         raise ValueError("pairs must be a list of (photograph, other) or (photograph, other, name)")
     draw = torch.Generator().manual_seed(seed)
     rounds, photos = [], []
+    # half of the photographs lie on each side: five heads in a row would reward who never looks
+    sides = (torch.randperm(len(pairs), generator=draw) % 2).tolist()
     for i in torch.randperm(len(pairs), generator=draw).tolist():
         real, other = (look.one_photo(photo, f"pairs[{i}]") for photo in pairs[i][:2])
         if real.shape != other.shape:
             sizes = ["{} x {} px".format(*look.size_of(p)) for p in (real, other)]
             raise images.PhotoError(f"pairs[{i}] is {sizes[0]} and {sizes[1]}; expected one size")
-        truth = int(torch.randint(2, (), generator=draw))
+        truth = sides[i]
         both = [other, real] if truth else [real, other]
         photos += both
         left, right = (look.data_url(look.reduced(photo, 400_000)[0]) for photo in both)

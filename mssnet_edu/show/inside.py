@@ -292,9 +292,9 @@ def receptive_fields(photo, field, alt=None, share=0.9):
 # -- what an idea is worth -----------------------------------------------------------------------
 
 VERDICTS = {
-    "worse": "worse, beyond luck",
-    "better": "better, beyond luck",
-    "luck": "cannot be told from luck",
+    "worse": "worse, outside the band",
+    "better": "better, outside the band",
+    "luck": "inside the band",
 }
 
 
@@ -308,7 +308,7 @@ def left_out(gains, alt=None):
     ValueError for fewer than two entries, or fewer than two complete networks.
 
     >>> left_out({"full": [1.0, 1.1], "without": [0.6, 0.7]})
-    Figure: Left out, without: -0.40, -0.40 dB, worse, beyond luck. Luck alone: 0.10 dB.
+    Figure: Left out, without: -0.40, -0.40 dB, worse, outside the band. Luck alone: 0.10 dB.
     """
     from mssnet_edu.mssnet import beyond_luck
 

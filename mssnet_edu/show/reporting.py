@@ -155,11 +155,11 @@ def _body(photo, answer, name, found, doubt, shares, agreement, title, reading):
             [recorded, invented],
             titles=["what follows from the photo", "what was added"],
             captions=[
-                f"{photo.numel():,} numbers, spread out smoothly",
-                f"{answer.numel() - photo.numel():,} numbers; grey: nothing added",
+                f"a smooth guess from {photo.numel():,} numbers",
+                "grey: nothing added. (The energy above is counted from even squares.)",
             ],
-            marks=["recorded", "invented"],
-            alt="The smooth recorded part, and the invented detail on grey.",
+            marks=[None, "invented"],
+            alt="The smooth start, and the detail that was added to it, on grey.",
         ),
         f"<h2>{len(others)} other answers</h2>",
         "<p>Each of them becomes the same small photo. Where they differ, the photo does not "

@@ -146,7 +146,7 @@ def _gains(pictures, truth):
             notes.append(f"PSNR {own:.2f} dB{half}{gained}".replace("-", "−"))
         elif i == 0:
             gains.append(0.0)
-            notes.append("as it came from the camera")
+            notes.append("as it was given")
         else:
             changed = 255 * float((picture - _fit(pictures[i - 1], picture)).abs().mean())
             gains.append(changed)

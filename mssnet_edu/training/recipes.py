@@ -17,11 +17,10 @@ class Recipe:
     and at most (see pairs.py). gain_db: the blur grows harder while the network gains at least this
     over its input. scales: train only the first (1) or the first two (2), on motions `stretch`
     times as long: a long blur is a short one at their size, and their U-Nets do less than a
-    fiftieth and a sixth of all the work. kept: so many of the first scales stay as they are. warped:
-    share of the batches whose curved motions do not move the picture as a whole; these take most of
-    a small network's time.
-    realism: adds perceptual, adversarial and diversity losses. starts_from: another recipe whose
-    weights it starts from.
+    fiftieth and a sixth of all the work. kept: so many of the first scales stay as they are.
+    warped: share of the batches whose curved motions do not move the picture as a whole; these take
+    most of a small network's time. realism: adds perceptual, adversarial and diversity losses.
+    starts_from: another recipe whose weights it starts from.
     """
 
     name: str

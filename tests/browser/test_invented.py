@@ -67,12 +67,14 @@ def test_dial(page, shot):
     dial.get_by_role("button", name="mosaic start").click()
     expect(pictures.first).to_have_attribute("aria-label", re.compile("nothing is added"))
     assert pictures.first.evaluate(PIXELS) != seen[0][0]
+    expect(dial.locator(".mss-mark-recorded")).to_have_text("recorded")
     shot("dial_0_mosaic", dial)
     slider.focus()
     page.keyboard.press("End")
     expect(said).to_contain_text("2.00 × invented")
     shot("dial_2", dial)
     dial.get_by_role("button", name="smooth start").click()
+    expect(dial.locator(".mss-mark-recorded")).to_have_count(0)  # a guess between the squares
     for _ in range(3):
         page.keyboard.press("Tab")
     slider.focus()

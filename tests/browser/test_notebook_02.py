@@ -78,7 +78,7 @@ def test_real_photos_by_keyboard_tell_no_psnr(player, page, shot, which):
     last = fingerprint(view)
     photo.get_by_role("slider").focus()
     page.keyboard.press("Home")
-    expect(said).to_contain_text("as it came from the camera")
+    expect(said).to_contain_text("as it was given")
     first = fingerprint(view)
     assert first != last
     for name in ("S1-U1", "S2-U1", "S2-U2", "S3-U1", "S3-U2", "S3-U3"):
