@@ -1,9 +1,12 @@
 """Turn a training run into a network of the course: data/weights/NAME.safetensors, .json and .md.
 
     python scripts/export_mssnet.py deblur runs/deblur
+    python scripts/export_mssnet.py deblur runs/deblur --mix 0.15 runs/before
 
-The averaged (EMA) weights are exported, as fp16. What the run was (steps, time, log) goes into the
-card; what the network can do is measured by `mssnet-edu evaluate --update-cards`.
+The averaged (EMA) weights are exported, as fp16. --mix takes a share of the weights from an earlier
+run that this one descends from: what was forgotten since comes back in part. What the run was
+(steps, time, log) goes into the card; what the network can do is measured by
+`mssnet-edu evaluate --update-cards`.
 """
 
 import argparse
@@ -12,9 +15,11 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+
 from mssnet_edu.models.catalogue import ModelInfo, save_model
-from mssnet_edu.mssnet import MSSNetConfig
-from mssnet_edu.training.train import load_weights
+from mssnet_edu.mssnet import MSSNet, MSSNetConfig
+from mssnet_edu.training.train import load_weights, start_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf"
@@ -37,7 +42,7 @@ CARDS = {
         "with noise and JPEG.",
         "failures": (
             "Short blur and defocus it undoes well. Of motion of 15 to 30 px it undoes a part: "
-            "more of a line than of a bend, and little of a shake. In doubt its answer stays soft.",
+            "of a line a good deal, of a bend less, of a shake little. In doubt it stays soft.",
             "Strong camera shake with a doubled image: both images stay visible.",
             "It never saw faces in training, except for a few animals'.",
         ),
@@ -90,13 +95,35 @@ _UPSCALER = {"factors": [2, 4, 8]}
 _DRAWS = {"factors": [4, 8], "takes_seed": True}
 
 
-def export(recipe: str, run: Path, folder: Path | None = None) -> ModelInfo:
+def mixed(config: dict, state: dict, share: float, earlier: dict) -> dict:
+    """Weights with a share of those of an earlier run, which this one descends from.
+
+    The earlier network may be narrower; it is widened as the run's own start was (with seed 0).
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the share to mix in must lie between 0 and 1, got {share}")
+    torch.manual_seed(0)
+    start = MSSNet(MSSNetConfig(**config))
+    start_weights(start, earlier)
+    return {
+        name: ((1 - share) * state[name] + share * value).detach()
+        for name, value in start.named_parameters()
+    }
+
+
+def export(
+    recipe: str, run: Path, folder: Path | None = None, mix: tuple[float, Path] | None = None
+) -> ModelInfo:
     """Write the network of a finished run; returns what the catalogue now knows about it."""
     about = json.loads((run / "run.json").read_text())
     if about["recipe"] != recipe:
         raise ValueError(f"{run} is a run of {about['recipe']!r}, not of {recipe!r}")
     config = {k: list(v) if isinstance(v, tuple) else v for k, v in about["config"].items()}
     state = load_weights(run / "ema.safetensors")
+    made_by = f"mssnet-edu train {recipe}; python scripts/export_mssnet.py {recipe} RUN"
+    if mix:
+        state = mixed(config, state, mix[0], load_weights(mix[1] / "ema.safetensors"))
+        made_by += f" --mix {mix[0]:g} EARLIER_RUN"
     facts = dict(CARDS[recipe])
     if facts["architecture"] == "mssnet-upscaler":
         state = {f"network.{k}": v for k, v in state.items()}
@@ -109,7 +136,7 @@ def export(recipe: str, run: Path, folder: Path | None = None) -> ModelInfo:
         licence="MIT (weights made by this project; see the corpus list for its photographs)",
         author="mssnet_edu contributors; network by Kim, Lee and Cho (2022)",
         source=f"trained by this project; architecture: {PAPER}",
-        made_by=f"mssnet-edu train {recipe}; python scripts/export_mssnet.py {recipe} RUN",
+        made_by=made_by,
         measured={"The run": _log(run / "log.csv", about)},
         **facts,
     )
@@ -133,8 +160,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("recipe", choices=sorted(CARDS))
     parser.add_argument("run", type=Path)
+    parser.add_argument("--mix", nargs=2, metavar=("SHARE", "RUN"), help="of an earlier run")
     args = parser.parse_args()
-    info = export(args.recipe, args.run)
+    mix = (float(args.mix[0]), Path(args.mix[1])) if args.mix else None
+    info = export(args.recipe, args.run, mix=mix)
     size = sum(f.bytes for f in info.files)
     print(f"{info.name}: {info.parameters:,} parameters, {size:,} bytes")
     return 0

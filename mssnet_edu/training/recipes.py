@@ -50,7 +50,7 @@ RECIPES = {
         Recipe(
             "deblur",
             "deblur",
-            MSSNetConfig(16, 20, 24),
+            MSSNetConfig(24, 24, 20),
             size_px=64,  # the easy blurs are short; 96 once they grow longer
             batch=4,
             rate=5e-4,

@@ -1,5 +1,6 @@
 """Pairs are physics and repeatable; a trainer resumes to the last bit, alone or with a twin."""
 
+import importlib.util
 import io
 import json
 import math
@@ -7,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -416,6 +418,26 @@ def test_a_wider_network_begins_with_the_narrow_ones_answers():
         assert torch.allclose(a, b, atol=1e-5)
     new = wide.s3.unets[0].encoder.levels[0][0].conv1.weight[TINY.wf :]
     assert new.abs().max() > 0  # else no gradient would ever reach it
+
+
+def test_an_earlier_runs_weights_can_be_mixed_in():
+    from mssnet_edu.mssnet import MSSNet
+
+    script = Path(__file__).parents[2] / "scripts" / "export_mssnet.py"
+    spec = importlib.util.spec_from_file_location("export_mssnet", script)
+    export = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(export)
+    narrow = {k: v.detach() for k, v in MSSNet(TINY).named_parameters()}
+    wider = MSSNetConfig(6, 4, 4)
+    torch.manual_seed(0)
+    start = MSSNet(wider)  # what a run that starts from `narrow` begins with
+    start_weights(start, narrow)
+    begun = {k: v.detach() for k, v in start.named_parameters()}
+    trained = {k: v + 1 for k, v in begun.items()}
+    found = export.mixed(wider.to_dict(), trained, 0.25, narrow)
+    assert all(torch.allclose(found[k], begun[k] + 0.75, atol=1e-6) for k in begun)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        export.mixed(wider.to_dict(), trained, 15, narrow)
 
 
 _TWO = """
