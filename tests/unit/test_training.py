@@ -1,5 +1,6 @@
 """Pairs are physics and repeatable; a trainer resumes to the last bit, alone or with a twin."""
 
+import argparse
 import importlib.util
 import io
 import json
@@ -418,6 +419,25 @@ def test_a_wider_network_begins_with_the_narrow_ones_answers():
         assert torch.allclose(a, b, atol=1e-5)
     new = wide.s3.unets[0].encoder.levels[0][0].conv1.weight[TINY.wf :]
     assert new.abs().max() > 0  # else no gradient would ever reach it
+
+
+def test_the_documented_commands_can_be_parsed():
+    """torchrun takes `--start` for an option of its own, unless `--` stands before."""
+    from torch.distributed.run import get_args_parser
+
+    from mssnet_edu.training import train
+
+    parser = argparse.ArgumentParser()
+    train.add_parser(parser.add_subparsers())
+    page = Path(__file__).parents[2] / "docs" / "training" / "README.md"
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    found = [line.split() for line in text.splitlines() if line.startswith("    torchrun ")]
+    assert len(found) >= 4
+    for _, *words in found:
+        args = get_args_parser().parse_args(words)
+        assert (args.training_script, args.module) == ("mssnet_edu", True)
+        ours = [word for word in args.training_script_args if word != "--"]
+        assert parser.parse_args(ours).recipe == "deblur"
 
 
 def test_an_earlier_runs_weights_can_be_mixed_in():
