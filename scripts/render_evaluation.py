@@ -20,7 +20,7 @@ FIGURES = {
         "deblur.png": "How many decibels each method gains on motion blur and on defocus, as bars",
         "deblur_examples.jpg": "Three crops, blurred by a moving camera, as each method "
         "restores them, beside the truth",
-        "deblur_real.jpg": "The course's five really blurred photos, as taken, by MAXIM, "
+        "deblur_real.jpg": "The course's five really blurred photos, as given, by MAXIM, "
         "and by mssnet-deblur",
     },
     "upscale8": {

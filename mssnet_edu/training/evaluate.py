@@ -757,7 +757,7 @@ def draw_plane(path: Path, table: list[dict], groups: list[str]) -> None:
 
 
 def draw_real(path: Path, network: nn.Module, width_px: int = 380) -> None:
-    """The course's really blurred photos: as taken, as MAXIM answered, as the network answers."""
+    """The course's really blurred photos: as given, as MAXIM answered, as the network answers."""
     import matplotlib.figure
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -766,7 +766,7 @@ def draw_real(path: Path, network: nn.Module, width_px: int = 380) -> None:
     rows = []
     for name in samples.names("blurred"):
         photo = samples.load(name)
-        row = {"as taken": photo}
+        row = {"as given": photo}
         try:
             row[f"{MAXIM} (computed beforehand)"] = images.load(
                 samples.find_data(f"maxim/{name}.webp")
@@ -775,7 +775,7 @@ def draw_real(path: Path, network: nn.Module, width_px: int = 380) -> None:
             row[f"{MAXIM} (not there)"] = torch.ones_like(photo)
         rows.append(row | {"mssnet-deblur": restore.deblur(photo, network)})
     dpi, gap, head = 100, 6, 22
-    heights = [round(width_px * r["as taken"].shape[1] / r["as taken"].shape[2]) for r in rows]
+    heights = [round(width_px * r["as given"].shape[1] / r["as given"].shape[2]) for r in rows]
     wide = 3 * (width_px + gap) + gap
     high = sum(heights) + gap * (len(rows) + 1) + head
     figure = matplotlib.figure.Figure((wide / dpi, high / dpi), dpi=dpi, facecolor="white")

@@ -29,6 +29,7 @@ from mssnet_edu.training.corpus import Corpus
 __all__ = ["Blur", "PairMaker", "enlarge_input", "jpeg", "motion_paths", "reduce"]
 
 NEAR = 0.09  # of a path's extent: as far as its centre of mass may lie from the middle frame
+WARPED = 0.15  # share of the curved motions that turn or tear the picture: they take longest
 MARGIN_PX = 32  # light from outside the patch is needed where the camera moves
 
 
@@ -59,7 +60,7 @@ class Blur:
     objects: float
 
     @classmethod
-    def of(cls, hardness: float, stretch: float = 1.0, warped: float = 0.15) -> "Blur":
+    def of(cls, hardness: float, stretch: float = 1.0, warped: float = WARPED) -> "Blur":
         """From one motion (0) by motions of all directions (0.4) to everything there is (1).
 
         stretch: motions are this many times as long. warped: the share at hardness 1.
@@ -102,7 +103,7 @@ class PairMaker:
         seed: int,
         hardness: float = 1.0,
         stretch: float = 1.0,
-        warped: float = 0.15,
+        warped: float = WARPED,
     ) -> tuple[Tensor, Tensor]:
         """One batch; a deterministic function of the corpus and the arguments.
 

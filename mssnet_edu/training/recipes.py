@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from mssnet_edu.mssnet import MSSNetConfig
+from mssnet_edu.training import pairs
 
 __all__ = ["RECIPES", "Recipe"]
 
@@ -36,7 +37,7 @@ class Recipe:
     scales: int = 3
     kept: int = 0
     stretch: float = 1.0
-    warped: float = 0.15
+    warped: float = pairs.WARPED
     realism: bool = False
     starts_from: str | None = None
 

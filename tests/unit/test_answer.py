@@ -1,12 +1,9 @@
 """docs/answer.md: up to date, and linking what it may link."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {
     "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf",
     "https://github.com/kky7/MSSNet",
@@ -17,11 +14,8 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("answer", ROOT / "scripts" / "render_answer.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("render_answer")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
-import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +8,6 @@ from safetensors.torch import load_file
 from mssnet_edu.models import catalogue
 from mssnet_edu.samples import find_data
 
-ROOT = Path(__file__).resolve().parents[2]
 ALL = catalogue.names()
 
 
@@ -117,12 +114,9 @@ def test_the_card_is_rendered_from_the_json(name):
     assert stored == catalogue.card(name), "run: python scripts/render_cards.py"
 
 
-def test_render_cards_check_sees_a_stale_card(tiny, monkeypatch):
+def test_render_cards_check_sees_a_stale_card(tiny, monkeypatch, load_script):
     folder, _ = tiny
-    path = ROOT / "scripts" / "render_cards.py"
-    spec = importlib.util.spec_from_file_location("render_cards", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("render_cards")
     monkeypatch.setattr(script, "WEIGHTS", folder)
     script.main()
     script.main(check=True)  # just written: no complaint

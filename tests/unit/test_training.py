@@ -1,7 +1,6 @@
 """Pairs are physics and repeatable; a trainer resumes to the last bit, alone or with a twin."""
 
 import argparse
-import importlib.util
 import io
 import json
 import math
@@ -440,13 +439,10 @@ def test_the_documented_commands_can_be_parsed():
         assert parser.parse_args(ours).recipe == "deblur"
 
 
-def test_an_earlier_runs_weights_can_be_mixed_in():
+def test_an_earlier_runs_weights_can_be_mixed_in(load_script):
     from mssnet_edu.mssnet import MSSNet
 
-    script = Path(__file__).parents[2] / "scripts" / "export_mssnet.py"
-    spec = importlib.util.spec_from_file_location("export_mssnet", script)
-    export = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(export)
+    export = load_script("export_mssnet")
     narrow = {k: v.detach() for k, v in MSSNet(TINY).named_parameters()}
     wider = MSSNetConfig(6, 4, 4)
     torch.manual_seed(0)
