@@ -51,7 +51,7 @@ def unsharp_mask(photo, radius_px=2.0, amount=1.0, linear_light=True):
     _fits(kernel, batch, "radius_px makes a kernel that")
     light = images.to_linear(batch) if linear_light else batch
     sharp = (light + amount * (light - convolve(light, kernel))).clamp(0, 1)
-    return (images.to_srgb(sharp) if linear_light else sharp).reshape(photo.shape)
+    return images.like(images.to_srgb(sharp) if linear_light else sharp, photo)
 
 
 def wiener(photo, kernel, noise=0.01, steps=10):
@@ -89,7 +89,7 @@ def wiener(photo, kernel, noise=0.01, steps=10):
     for _ in range(steps):
         light = light + outside * (_filtered(answer, blurring) - light)
         answer = _filtered(light, undo)
-    return images.to_srgb(answer[(..., *frame)].clamp(0, 1)).reshape(photo.shape)
+    return images.like(images.to_srgb(answer[(..., *frame)].clamp(0, 1)), photo)
 
 
 def natural_noise(level=0.01):
@@ -148,7 +148,7 @@ def richardson_lucy(photo, kernel, steps=30):
     for _ in range(steps):
         ratio = seen / blur(guess).clamp(min=1e-4)
         guess = guess * (spread(ratio) / share).clamp(min=0)
-    return images.to_srgb(guess[(..., *frame)].clamp(0, 1)).reshape(photo.shape)
+    return images.like(images.to_srgb(guess[(..., *frame)].clamp(0, 1)), photo)
 
 
 class LineBlur(NamedTuple):

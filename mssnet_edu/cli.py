@@ -151,7 +151,7 @@ def _deblur(arguments):
     def work(photo, **options):
         return restore.deblur(photo, arguments.model, **options)
 
-    return _restore(arguments, work)
+    return _restore(arguments, work, 1)
 
 
 def _upscale(arguments):
@@ -162,16 +162,18 @@ def _upscale(arguments):
             photo, arguments.scale, arguments.model, seed=arguments.seed, **options
         )
 
-    return _restore(arguments, work)
+    return _restore(arguments, work, arguments.scale)
 
 
-def _restore(arguments, work):
+def _restore(arguments, work, factor):
     from mssnet_edu import images
 
     target = images.check_target(arguments.out, overwrite=arguments.force)
     if target.exists() and arguments.photo.exists() and target.samefile(arguments.photo):
         raise ValueError(f"{target} is the photo itself, which is never overwritten.")
     photo = images.load(arguments.photo)
+    size = tuple(factor * side for side in photo.shape[-2:])
+    images.check_target(target, arguments.force, size)  # before minutes are spent on it
     start = time.perf_counter()
     shown = sys.stderr.isatty()
     answer = work(photo, progress=shown, max_memory_mb=arguments.max_memory_mb)
@@ -272,10 +274,18 @@ def _course_root():
 def _free_port(ip, first):
     import socket
 
+    host = None if ip in {"", "*"} else ip
+    try:
+        found = socket.getaddrinfo(host, first, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ValueError(
+            f"--ip {ip}: this machine knows no such address. Use 127.0.0.1; 0.0.0.0 in a container."
+        ) from error
+    family, *_, address = found[0]
     for port in range(first, first + 50):
-        with socket.socket() as probe:
+        with socket.socket(family) as probe:
             try:
-                probe.bind((ip, port))
+                probe.bind((address[0], port, *address[2:]))
             except OSError:
                 continue
             return port

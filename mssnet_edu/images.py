@@ -7,6 +7,7 @@ for several photos of one size, with sRGB values in [0, 1]. This module is the o
 from __future__ import annotations
 
 import io
+import math
 import os
 import threading
 import warnings
@@ -38,6 +39,7 @@ MAX_PIXELS = 80_000_000
 
 # The list keeps out formats that start another program (EPS calls Ghostscript) or are no photos.
 _READABLE = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF", "MPO", "JPEG2000")
+_MOST_PX = {"JPEG": 65_500, "WEBP": 16_383}  # on a side, as the formats' libraries have it
 _WRITABLE = {
     ".png": ("PNG", {"compress_level": 6}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
@@ -231,8 +233,8 @@ def from_pillow(image: Image.Image) -> torch.Tensor:
             image = image.convert("RGBA")
             alpha = image.getchannel("A")
             image = image.convert("RGB")
-        elif image.mode in {"P", "1", "PA", "LA", "La"}:
-            image = image.convert("RGB" if image.mode in {"P", "PA"} else "L")
+        elif image.mode in {"P", "1"}:
+            image = image.convert("RGB" if image.mode == "P" else "L")
         image = _as_srgb(image, profile)
         if alpha is not None:
             image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
@@ -407,7 +409,7 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
     ...     save(torch.rand(3, 8, 8), folder + "/noise.png").name
     'noise.png'
     """
-    file = check_target(path, overwrite)
+    file = check_target(path, overwrite, tuple(photo.shape[-2:]))
     kind, options = _WRITABLE[file.suffix.lower()]
     image = to_pillow(photo)
     part = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.part")
@@ -417,18 +419,21 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
             stream.flush()
             os.fsync(stream.fileno())
         _move(part, file, overwrite)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # Pillow raises either where a format has a limit
+        reason = getattr(error, "strerror", None) or str(error)
         raise PhotoError(f"{file} could not be written: {reason}.") from error
     finally:
         part.unlink(missing_ok=True)
     return file
 
 
-def check_target(path: str | os.PathLike, overwrite: bool = False) -> Path:
+def check_target(
+    path: str | os.PathLike, overwrite: bool = False, size: tuple[int, int] | None = None
+) -> Path:
     """Say whether `save` could write a photo to this file name, before the long computation.
 
-    Returns the name as a Path. Raises PhotoError as `save` does. Writes nothing.
+    size: (height, width) of that photo, if it is known. Returns the name as a Path. Raises
+    PhotoError as `save` does. Writes nothing.
 
     >>> check_target("answer.png").suffix
     '.png'
@@ -438,6 +443,12 @@ def check_target(path: str | os.PathLike, overwrite: bool = False) -> Path:
         raise PhotoError(
             f"{file.name}: cannot tell the picture format from the ending {file.suffix!r}. "
             "Use .png (lossless), .jpg, .webp or .tif."
+        )
+    most_px = _MOST_PX.get(_WRITABLE[file.suffix.lower()][0], math.inf)
+    if size and max(size) > most_px:
+        raise PhotoError(
+            f"{file.name}: a {file.suffix} file has at most {most_px:,} px on a side, and this "
+            f"photo is {size[1]:,} x {size[0]:,} px. Use .png or .tif."
         )
     if file.is_dir():
         raise PhotoError(f"{file} is a folder. Give a file name inside it.")
@@ -470,6 +481,15 @@ def _exists(file: Path) -> PhotoError:
 
 
 # ----------------------------------------------------------------------------- photo -> photo
+
+
+def like(batch: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
+    """A batch (N, 3, H, W), as `check` makes it, in the form that came: one photo, or a batch.
+
+    >>> like(torch.rand(1, 3, 8, 9), torch.rand(3, 8, 9)).shape
+    torch.Size([3, 8, 9])
+    """
+    return batch if photo.ndim == 4 else batch[0]
 
 
 def check(photo: torch.Tensor, name: str = "photo", min_px: int = 1) -> torch.Tensor:

@@ -117,7 +117,7 @@ def consistency_db(answer, photo_small, method="area", linear_light=False):
     light = images.to_linear(large) if linear_light else large
     again = resample(light, (height, width), method).clamp(0, 1)
     again = images.to_srgb(again) if linear_light else again
-    return psnr(again.reshape(photo_small.shape), photo_small)
+    return psnr(images.like(again, photo_small), images.like(small, photo_small))
 
 
 def _pair(a, b, border_px, min_px=1):

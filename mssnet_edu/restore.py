@@ -8,6 +8,7 @@ are blended over a narrow ramp, because a halo that holds most of the context st
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import math
@@ -63,7 +64,7 @@ def deblur(
     rules = _rules(model, "deblur")
     _check_size(batch, rules)
     answer = _apply(batch, rules, 1, 1, _Options(tile_px, progress, max_memory_mb))
-    return answer if photo.ndim == 4 else answer[0]
+    return images.like(answer, photo)
 
 
 def upscale(
@@ -104,7 +105,7 @@ def upscale(
         answer = degrade.enlarge(batch.detach(), factor, method=model)
     else:
         answer = _upscaled(batch, factor, _rules(model or RECOMMENDED_UPSCALER, "upscale"), options)
-    return answer if photo.ndim == 4 else answer[0]
+    return images.like(answer, photo)
 
 
 def _upscaled(batch, factor, rules, options):
@@ -203,14 +204,29 @@ def _rules(model, task):
 
 
 def _native_factor(network):
-    with torch.inference_mode():
-        large = network(torch.zeros(1, 3, 32, 32)).shape[-1]
+    with torch.inference_mode(), _asked(network) as device:
+        large = network(torch.zeros(1, 3, 32, 32, device=device)).shape[-1]
     if large % 32 or large < 64:
         raise ValueError(
             f"{type(network).__name__} turns 32 px into {large} px; a network that enlarges by a "
             "whole number was expected."
         )
     return large // 32
+
+
+@contextlib.contextmanager
+def _asked(network):
+    """A learner's network answers here as it does after training, and is left as it was.
+
+    Yields the device of its weights.
+    """
+    modes = [(part, part.training) for part in network.modules()]
+    network.eval()  # or dropout would stay on, and each tile would change what BatchNorm knows
+    try:
+        yield next((p.device for p in network.parameters()), torch.device("cpu"))
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def _check_size(batch, rules):
@@ -264,8 +280,8 @@ def _bytes_per_px(rules, factor):
     if factor not in needs:
         side = _up(max(32, rules.min_px), rules.multiple_of)
         extra = {"factor": factor} if rules.takes_factor else {}
-        with torch.inference_mode(), _Watch() as watch:
-            rules.network(torch.zeros(1, 3, side, side), **extra)
+        with torch.inference_mode(), _asked(rules.network) as device, _Watch() as watch:
+            rules.network(torch.zeros(1, 3, side, side, device=device), **extra)
         # the answer is then clamped, reduced and blended, which takes copies of its own
         copies = 2 * 12 * factor**2
         needs[factor] = _SPARE * watch.peak / side**2 + copies
@@ -393,11 +409,10 @@ def _apply(batch, rules, factor, shrink, options, label=None):
     rows, columns = _tiles(size, batch, rules, factor, shrink, options)
     network = rules.network
     network.to(memory_format=torch.channels_last)  # 1.4 times faster on a CPU; same numbers
-    device = next((p.device for p in network.parameters()), batch.device)
     # Not inside inference_mode: its tensors may not be changed by the learner afterwards.
     answer = torch.zeros(count, 3, height * scale, width * scale)
     jobs = [(n, row, column) for n in range(count) for row in rows for column in columns]
-    with torch.inference_mode():
+    with torch.inference_mode(), _asked(network) as device:
         padded, noise = None, None
         for n, row, column in _watched(jobs, options.progress, label or rules.name):
             if (row, column) == (rows[0], columns[0]):
@@ -406,6 +421,7 @@ def _apply(batch, rules, factor, shrink, options, label=None):
             tile = padded[..., row.start : row.end, column.start : column.end]
             extra = _extra(rules, factor, options.seed, noise, size[1], row, column, len(columns))
             tile = tile.to(device).contiguous(memory_format=torch.channels_last)
+            extra = {k: v.to(device) if torch.is_tensor(v) else v for k, v in extra.items()}
             result = network(tile, **extra)
             expected = (1, 3, tile.shape[-2] * factor, tile.shape[-1] * factor)
             if tuple(result.shape) != expected:

@@ -54,7 +54,6 @@ def tasks():
     for name in me.models.names("upscale"):
         # one pass: a network of factor 4 would need two for 8x, the second with 16 times the pixels
         factor = me.models.info(name).factor
-        factor = 8 if factor == 1 else factor
         yield (
             f"upscale 128x128 to {128 * factor}x{128 * factor} by {name}",
             lambda name=name, factor=factor: me.upscale(small, factor, model=name),

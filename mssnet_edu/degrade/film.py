@@ -38,7 +38,7 @@ def add_noise(photo, sigma, seed=0):
     batch = images.check(photo)
     sigma = arguments.number(sigma, "sigma", low=0)
     noise = torch.randn(batch.shape, generator=arguments.generator(seed)).to(batch.device)
-    return (batch + sigma * noise).clamp(0, 1).reshape(photo.shape)
+    return images.like((batch + sigma * noise).clamp(0, 1), photo)
 
 
 def add_shot_noise(photo, photons, seed=0):
@@ -56,7 +56,7 @@ def add_shot_noise(photo, photons, seed=0):
     photons = arguments.number(photons, "photons", low=1, high=1e7)
     expected = images.to_linear(batch).cpu() * photons
     counted = torch.poisson(expected, generator=arguments.generator(seed)).to(batch.device)
-    return images.to_srgb((counted / photons).clamp(0, 1)).reshape(photo.shape)
+    return images.like(images.to_srgb((counted / photons).clamp(0, 1)), photo)
 
 
 def jpeg(photo, quality=50):
@@ -76,7 +76,7 @@ def jpeg(photo, quality=50):
         images.to_pillow(one).save(file, "JPEG", quality=quality, subsampling="4:2:0")
         file.seek(0)
         back.append(images.from_pillow(_opened(file)))
-    return torch.stack(back).to(batch).reshape(photo.shape)
+    return images.like(torch.stack(back).to(batch), photo)
 
 
 def _opened(file):

@@ -194,7 +194,7 @@ def motion_blur(photo, path_px, linear_light=True):
     else:
         mean = _mean_moved(light, rows[:, :2], reach + 1)
     mean = mean.clamp(0, 1)
-    return (images.to_srgb(mean) if linear_light else mean).reshape(photo.shape)
+    return images.like(images.to_srgb(mean) if linear_light else mean, photo)
 
 
 def _mean_moved(light, offsets, pad):

@@ -96,7 +96,7 @@ def blur(photo, kernel, linear_light=True, border="reflect"):
         )
     light = images.to_linear(batch) if linear_light else batch
     blurred = convolve(light, kernel, border).clamp(0, 1)
-    return (images.to_srgb(blurred) if linear_light else blurred).reshape(photo.shape)
+    return images.like(images.to_srgb(blurred) if linear_light else blurred, photo)
 
 
 def convolve(x, kernel, border="reflect"):

@@ -27,7 +27,7 @@ CAREFUL = ("rrdn-x8", "mssnet-x8-fidelity")
 
 
 def candidates(photo_small, n=6, *, seed=0, exemplars=None, progress=False):
-    """At least six different answers that explain one small photo equally well, 8x larger.
+    """Different answers that explain one small photo equally well, 8x larger.
 
     photo_small: (3, H, W), sRGB in [0, 1], sides from 16 to 256 px. n: how many, 2 to 12.
     seed: other seeds give other noise, and so other answers of the networks that draw.

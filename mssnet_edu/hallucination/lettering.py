@@ -69,7 +69,6 @@ PLATE_SPACE = (42, 136)
 DIGITS, CAPITALS = "0123456789", "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
-@functools.lru_cache(maxsize=2)
 def signs(words=SIGN_WORDS):
     """A street sign that forbids, and others, just as consistent, that do not.
 
@@ -82,6 +81,17 @@ def signs(words=SIGN_WORDS):
     >>> list(found.answers), found.letters_px < 2
     (['PROHIBITED', 'TOLERATED'], True)
     """
+    return _copied(_signs(tuple(words)))
+
+
+def _copied(found):
+    """What a learner paints into a picture must not be there at the next call."""
+    answers = {text: photo.clone() for text, photo in found.answers.items()}
+    return found._replace(small=found.small.clone(), answers=answers)
+
+
+@functools.lru_cache(maxsize=2)
+def _signs(words):
     photo = images.crop(samples.load("street_sign"), SIGN_BOX)
     top, bottom = SIGN_ROWS["prohibited"]
     truth = _in_file(degrade.resample(photo, SIGN_SIZE, "area"))
@@ -158,7 +168,6 @@ def _moved(photo, wiped, word, places, small, tries=120, seed=0):
     return places
 
 
-@functools.lru_cache(maxsize=2)
 def plates(n=3):
     """A real number plate, and n others that become the same small photo, character by character.
 
@@ -170,9 +179,13 @@ def plates(n=3):
     >>> len(found.answers), found.letters_px < 2
     (2, True)
     """
+    return _copied(_plates(arguments.whole(n, "n", low=1, high=6)))
+
+
+@functools.lru_cache(maxsize=2)
+def _plates(n):
     from mssnet_edu import classical
 
-    n = arguments.whole(n, "n", low=1, high=6)
     car = samples.load("real_motion_car")
     motion = classical.estimate_line_kernel(car, max_length_px=40)
     photo = images.crop(classical.wiener(car, motion.kernel, noise=0.01), PLATE_BOX)

@@ -56,7 +56,10 @@ class Downscale:
         self.factor = arguments.whole(factor, "factor", low=1, high=64)
         self.method = arguments.choice(method, "method", METHODS)
         self.kernel = None if kernel is None else arguments.kernel(kernel).double()
-        self._rows = functools.lru_cache(maxsize=8)(self._row_matrix)
+        keep = functools.lru_cache(maxsize=8)  # with the operator, and no longer than it
+        self._rows = keep(self._row_matrix)
+        self._inverse = keep(self._inverse_matrix)
+        self._smooth_inverse = keep(self._smooth_inverse_matrix)
 
     def __repr__(self):
         blur = "" if self.kernel is None else f", after a blur of {tuple(self.kernel.shape)}"
@@ -141,12 +144,10 @@ class Downscale:
             unit = convolve(unit, line)
         return degrade.resample(unit, (size, large), self.method)[0, 0]
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019  (operators are few, and live as long as a lesson)
-    def _inverse(self, size, axis):
+    def _inverse_matrix(self, size, axis):
         return torch.linalg.pinv(self._rows(size, axis))
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019
-    def _smooth_inverse(self, size, axis):
+    def _smooth_inverse_matrix(self, size, axis):
         """K (A K)⁻¹ along one axis: (factor * size, size)."""
         enlarge = self._enlarging(size)
         return enlarge @ torch.linalg.pinv(self._rows(size, axis) @ enlarge)
@@ -228,7 +229,7 @@ def start(photo_small, factor=8, kind="smooth", downscale="area"):
     """
     images.check(photo_small, "photo_small")
     arguments.choice(kind, "kind", STARTS)
-    a = downscale if isinstance(downscale, Downscale) else Downscale(factor, downscale)
+    a = downscale if isinstance(downscale, Downscale) else _plain(factor, downscale)
     return a.pinv(photo_small) if kind == "mosaic" else a.smooth(photo_small)
 
 
@@ -370,4 +371,10 @@ def operator(photo_small, answer, downscale="area"):
             f"answer is {sizes[0]} and photo_small {sizes[1]}; expected an answer that is a whole "
             "number of times larger, the same number both ways."
         )
-    return downscale if isinstance(downscale, Downscale) else Downscale(factor, downscale)
+    return downscale if isinstance(downscale, Downscale) else _plain(factor, downscale)
+
+
+@functools.lru_cache(maxsize=4)
+def _plain(factor, method):
+    """One operator for all calls: its matrices take longer to invert than to use."""
+    return Downscale(factor, method)

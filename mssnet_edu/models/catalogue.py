@@ -16,12 +16,12 @@ import hashlib
 import importlib
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+
+from mssnet_edu._files import replacing
 
 __all__ = [
     "ARCHITECTURES",
@@ -141,7 +141,8 @@ def info(name, folder=None):
 def load_model(name, folder=None):
     """Return a trained network: on the CPU, fp32, eval mode, weights without gradients.
 
-    The network carries its `ModelInfo` as ``.info``. The second call returns the same object.
+    The network carries its `ModelInfo` as ``.info``. The last eight are kept: asked for again, they
+    are the same objects.
     folder: where to look; None means the course's own data/weights.
     Raises ValueError for an unknown name or a damaged file, FileNotFoundError for a missing one.
     >>> load_model("rrdn-x8")(torch.rand(1, 3, 8, 8)).shape
@@ -416,15 +417,8 @@ def _to_bytes(shard):
 
 
 def _write(path, blob):
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(blob)
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as part:
+        part.write_bytes(blob)
 
 
 # --- the card ----------------------------------------------------------------------------------

@@ -322,8 +322,6 @@ class MSSNet(nn.Module):
 
     def _prepare(self, photo: Tensor) -> tuple[Tensor, tuple[int, int]]:
         batch = images.check(photo, min_px=MIN_PX)
-        if batch.shape[1] == 1:
-            batch = batch.expand(-1, 3, -1, -1)
         return self._pad(batch), (photo.shape[-2], photo.shape[-1])
 
     @staticmethod

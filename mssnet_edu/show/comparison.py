@@ -84,6 +84,8 @@ def compare(
         raise ValueError(f"labels is {labels!r}; expected two different names")
     photos = dict(zip(labels, (before, after), strict=True))
     if truth is not None:
+        if "original" in labels:
+            raise ValueError('labels has "original", which is the name of truth. Choose another.')
         photos["original"] = truth
     return compare_many(
         photos, truth="original" if truth is not None else None, alt=alt, marks=marks, zoom=zoom,

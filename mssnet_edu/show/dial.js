@@ -107,9 +107,9 @@ function render({ model, el }) {
         const added = alpha * (full[c * plane + i] - known);
         made += added * added;
         whole += (known + added - mean) ** 2;
-        sum[o] = 255 * (known + added) + 0.5; // the array clamps to 0 ... 255 itself
-        recorded[o] = 255 * known + 0.5;
-        invented[o] = 255 * (0.5 + added) + 0.5;
+        sum[o] = 255 * (known + added); // the array rounds, and clamps to 0 ... 255, itself
+        recorded[o] = 255 * known;
+        invented[o] = 255 * (0.5 + added);
       }
     }
     // made small again, as a file of it would be

@@ -38,7 +38,7 @@ def laid_out(photos, titles, captions, alt, columns=None, zoom=None, marks=None,
     columns = _columns(columns, len(photos))
     room = (look.PAGE_PX - look.GAP_PX * (columns - 1)) // columns
     shown = look.widths(photos, room, zoom=zoom)
-    alt = alt or _alt("Photo" if len(photos) == 1 else "Photos side by side", titles, photos)
+    alt = alt or _alt("Photo" if len(photos) == 1 else "Photos side by side", titles)
     cells = []
     for i, photo in enumerate(photos):
         light, averaged = look.reduced(photo, max_px)
@@ -81,7 +81,7 @@ def detail(photos, box, titles=None, captions=None, alt=None, zoom=None, marks=N
     room = (look.PAGE_PX - look.GAP_PX * (columns - 1)) // columns
     if zoom is None:
         zoom = max(1, min(room, 420) // max(width, height))
-    alt = alt or _alt(f"The same place, magnified, in {len(photos)} photos", titles, photos)
+    alt = alt or _alt(f"The same place, magnified, in {len(photos)} photos", titles)
     cells, shown = [], []
     if overview:
         wide = min(look.widths([largest], room, tall_px=max(height * zoom, 200))[0], room)
@@ -145,7 +145,7 @@ def kernel(kernel, titles=None, captions=None, alt=None):
         if not isinstance(k, torch.Tensor) or k.ndim != 2 or k.numel() == 0 or float(k.min()) < 0:
             what = tuple(k.shape) if isinstance(k, torch.Tensor) else type(k).__name__
             raise ValueError(f"kernel {number} is {what}; expected a (k, k) tensor, no negatives")
-    alt = alt or _alt("Blur kernel" if len(kernels) == 1 else "Blur kernels", titles, kernels)
+    alt = alt or _alt("Blur kernel" if len(kernels) == 1 else "Blur kernels", titles)
     # black all around, or a kernel that is white everywhere would show no shape
     side = max(max(k.shape) for k in kernels) + 2
     columns = _columns(None, len(kernels))
@@ -210,7 +210,7 @@ def spectrum(photo, titles=None, alt=None, keep=None):
     bar = fig.colorbar(picture, ax=_flat(grid), shrink=0.75, pad=0.02, aspect=24)
     bar.set_label("strength (dB)")
     bar.outline.set_visible(False)
-    alt = alt or _alt("Spectrum" if len(found) == 1 else "Spectra", titles, found)
+    alt = alt or _alt("Spectrum" if len(found) == 1 else "Spectra", titles)
     return plot(fig, alt=alt)
 
 
@@ -420,7 +420,7 @@ def _columns(columns, many):
     return min(int(columns), many)
 
 
-def _alt(what, titles, photos):
+def _alt(what, titles):
     named = [t for t in titles if t]
     return f"{what}: {'; '.join(named)}." if named else f"{what}."
 

@@ -322,7 +322,7 @@ def left_out(gains, alt=None):
     }
     fig, ax = figures.axes(width_px=860, height_px=90 + 66 * len(found))
     ax.axvspan(-luck, luck, color="#dfe4e8", label="what luck alone does", zorder=0)
-    ax.axvline(0, color=look.MUTED, linewidth=1.2)
+    ax.axvline(0, color=look.MUTED)
     markers = "oDs^v"
     for i in range(len(full)):
         there = [(r, d[i]) for r, (d, _) in enumerate(found.values()) if i < len(d)]

@@ -1,10 +1,9 @@
 """A report on one enlarged photo: a page of its own, to keep, to print, to send along with it."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from mssnet_edu import hallucination, metrics, models
+from mssnet_edu._files import replacing
 from mssnet_edu.show import figures, look
 from mssnet_edu.show.trusting import covered
 
@@ -63,10 +62,11 @@ def report(photo, path=None, *, model=None, n=6, seed=0, title=None, progress=No
         f"<title>{look.escape(title)}</title><style>{look.css('figures')} body{{margin:24px auto;"
         f"max-width:{look.PAGE_PX + 60}px;padding:0 16px;font:16px/1.5 {look.FONT};"
         f"color:{look.INK};background:#fff}} details{{margin:.6em 0}} pre{{white-space:pre-wrap;"
-        "font-size:12.5px}} h2{{margin-top:1.6em}}</style></head><body>" + body + "</body></html>"
+        "font-size:12.5px} h2{margin-top:1.6em}</style></head><body>" + body + "</body></html>"
     )
     if path is not None:
-        _write(path, page)
+        with replacing(path) as part:
+            part.write_text(page, encoding="utf-8")
     alt = f"{title}. {reading}"
     # no card: figures within a figure would lose their margins
     style = (
@@ -203,16 +203,3 @@ def _target(path):
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent}. Create it, or choose another.")
     return path
-
-
-def _write(path, page):
-    """Written beside its place and then moved: never half a page."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(page)
-        os.chmod(part, 0o644)  # mkstemp makes it private
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise

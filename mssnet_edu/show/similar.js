@@ -98,7 +98,8 @@ function render({ model, el }) {
     const alike = [];
     for (const map of maps) {
       const { rows, columns, dims, vectors, lengths } = map;
-      const chosen = Math.floor(y * rows) * columns + Math.floor(x * columns);
+      const [row, column] = [Math.min(rows - 1, Math.floor(y * rows)), Math.min(columns - 1, Math.floor(x * columns))];
+      const chosen = row * columns + column;
       const pen = map.canvas.getContext("2d");
       const pixels = pen.createImageData(columns, rows);
       let many = 0;

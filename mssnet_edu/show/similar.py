@@ -5,6 +5,7 @@ import torch
 import traitlets
 
 from mssnet_edu import featsharp
+from mssnet_edu.degrade import arguments
 from mssnet_edu.show import look
 from mssnet_edu.show.comparison import StaticToo
 
@@ -38,7 +39,8 @@ class Similarity(StaticToo, anywidget.AnyWidget):
         pictures = [self._photo]
         for features in self._features.values():
             row, column = (
-                int(at * n) for at, n in zip((self.y, self.x), features.shape[1:], strict=True)
+                min(int(at * n), n - 1)
+                for at, n in zip((self.y, self.x), features.shape[1:], strict=True)
             )
             pictures.append(heat(featsharp.similarity(features, row, column)))
         where = f"chosen: {self.x:.0%} from the left, {self.y:.0%} from the top"
@@ -67,6 +69,7 @@ def similarity(photo, maps, at=(0.5, 0.5), alt=None):
     photo = look.one_photo(photo)
     if not maps or any(not torch.is_tensor(m) or m.ndim != 3 for m in maps.values()):
         raise ValueError("maps must be a dict {name: features of shape (C, h, w)}, at least one")
+    x, y = (arguments.number(v, "at", low=0, high=1) for v in at)
     abouts, blobs = [], []
     for name, features in maps.items():
         packed = _packed(features.detach().float())
@@ -81,8 +84,8 @@ def similarity(photo, maps, at=(0.5, 0.5), alt=None):
         maps=abouts,
         data=b"".join(blobs),
         shape=[shown, round(shown * height / width)],
-        x=float(at[0]),
-        y=float(at[1]),
+        x=x,
+        y=y,
         alt=alt or "A photo, and maps of how similar each place is to the chosen one.",
     )
     widget._photo, widget._features = photo, maps

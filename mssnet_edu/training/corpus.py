@@ -16,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from mssnet_edu import images
+
 __all__ = ["CORPUS_LIST", "Corpus", "add_parser", "photo_files", "split_files"]
 
 CORPUS_LIST = Path(__file__).with_name("corpus.tsv")  # one row a photograph, with its split
@@ -82,8 +84,7 @@ class Corpus:
         """
 
         def read(path: Path) -> list[Tensor]:
-            with Image.open(path) as image:
-                image = image.convert("RGB")
+            image = images.to_pillow(images.load(path))  # upright, in sRGB, without alpha
             copies = []
             for s in scales:
                 width, height = round(image.width * s), round(image.height * s)

@@ -20,12 +20,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from mssnet_edu import featsharp, images
+from mssnet_edu._files import replacing
 from mssnet_edu.models import encoders
 from mssnet_edu.models.catalogue import save_model
 from mssnet_edu.training.corpus import split_files
 
 __all__ = ["Trainer", "collect", "run_command", "scene_of"]
 
+OPTIONS = {"recipe", "photos", "out", "seed", "bf16", "steps", "minutes"}  # of the command line
 VIEWS = 10
 MAX_ZOOM = 4
 FOURS = 24  # scenes that are also described for 4x: their tiles are costly
@@ -258,14 +260,16 @@ def _scenes(encoder, files, folder, seed, bf16, fours):
     """`collect` for each file, kept in the folder: a second run reads them."""
     scenes = []
     for number, path in enumerate(files):
-        name = hashlib.sha256(f"{path.name}/{seed}".encode()).hexdigest()[:16]
-        kept = folder / f"{name}.pt"
+        # the name is all that the scene depends on, so that no other one is ever read for it
+        factors = (2, 4) if number < fours else (2,)
+        about = hashlib.sha256(path.read_bytes())
+        about.update(f"{seed} {factors} {bf16}".encode())
+        kept = folder / f"{about.hexdigest()[:16]}.pt"
         if not kept.is_file():
-            factors = (2, 4) if number < fours else (2,)
             folder.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(".part")
-            torch.save(collect(encoder, path, seed + number, factors, bf16), part)
-            part.rename(kept)
+            scene_seed = int(about.hexdigest()[:12], 16)
+            with replacing(kept) as part:
+                torch.save(collect(encoder, path, scene_seed, factors, bf16), part)
             print(f"described {number + 1} of {len(files)}: {path.name}", flush=True)
         scenes.append(torch.load(kept, weights_only=True))
     return scenes

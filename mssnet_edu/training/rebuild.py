@@ -24,6 +24,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from mssnet_edu._files import replacing
 from mssnet_edu.training.corpus import CORPUS_LIST
 
 __all__ = ["read_edj", "read_rcc", "rebuild", "reduce_photo", "run_command"]
@@ -307,9 +308,8 @@ def _is_there(path: Path, row: dict) -> bool:
 
 
 def _write(path: Path, blob: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(blob)
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_bytes(blob)
 
 
 def _join(words) -> str:

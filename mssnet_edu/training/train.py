@@ -3,7 +3,8 @@
     mssnet-edu train deblur --photos FOLDER --minutes 30 --resume
 
 A run is one sweep of the learning rate, from warm-up through a cosine to nearly nothing; `--resume`
-starts another sweep where the last one ended, or finishes one that was cut off. The full state
+starts another sweep where the last one ended. A sweep of `--steps` that was cut off is finished by
+it; one of `--minutes` is not, since nobody knows what the minutes were worth. The full state
 (`state.pt`) continues to the last bit on a CPU. Where only `weights.safetensors` and
 `ema.safetensors` were kept, the optimiser starts afresh behind a warm-up.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mssnet_edu._files import replacing
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from mssnet_edu.training import losses
 from mssnet_edu.training.corpus import Corpus, split_files
@@ -41,9 +43,9 @@ def save_weights(state: dict[str, Tensor], path: Path, half: bool = False) -> No
     from safetensors.torch import save_file
 
     kind = torch.float16 if half else torch.float32
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({k: v.detach().to("cpu", kind).contiguous().clone() for k, v in state.items()}, part)
-    os.replace(part, path)
+    plain = {k: v.detach().to("cpu", kind).contiguous().clone() for k, v in state.items()}
+    with replacing(path) as part:
+        save_file(plain, part)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -438,7 +440,7 @@ class Trainer:
     # -- state ---------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write state.pt, weights.safetensors and ema.safetensors; each is whole or absent."""
+        """Write run.json, state.pt, weights and ema.safetensors; each is whole or absent."""
         if self.rank:
             return
         state = {
@@ -457,14 +459,14 @@ class Trainer:
         if self.recipe.realism:
             state["critic"] = self.critic.state_dict()
             state["critic_optimiser"] = self.critic_optimiser.state_dict()
-        part = self.out / f".state.{os.getpid()}"
-        torch.save(state, part)
-        os.replace(part, self.out / "state.pt")
-        save_weights(state["model"], self.out / "weights.safetensors")
-        save_weights(state["ema"], self.out / "ema.safetensors")
         about = {k: state[k] for k in ("recipe", "config", "step", "seconds", "hardness")}
         about["before"] = self.before
-        (self.out / "run.json").write_text(json.dumps(about, indent=1) + "\n")
+        with replacing(self.out / "run.json") as part:  # first: no state is of use without it
+            part.write_text(json.dumps(about, indent=1) + "\n")
+        with replacing(self.out / "state.pt") as part:
+            torch.save(state, part)
+        save_weights(state["model"], self.out / "weights.safetensors")
+        save_weights(state["ema"], self.out / "ema.safetensors")
 
     def _resume(self) -> None:
         full, weights = self.out / "state.pt", self.out / "weights.safetensors"
@@ -581,7 +583,7 @@ def add_parser(commands) -> None:
         "--warped", type=float, help="share of the motions that turn or tear the picture (slow)"
     )
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
-    parser.set_defaults(run=run_command)
+    parser.set_defaults(run=run_command, default_of=parser.get_default)
 
 
 def run_command(args) -> int:
@@ -589,6 +591,11 @@ def run_command(args) -> int:
     if args.recipe == "featsharp":  # no restoration: a trainer of its own
         from mssnet_edu.training import featsharp
 
+        given = {k for k, v in vars(args).items() if v != args.default_of(k)}
+        foreign = sorted(given - featsharp.OPTIONS - {"command", "traceback"})
+        if foreign:
+            names = ", ".join("--" + name.replace("_", "-") for name in foreign)
+            raise ValueError(f"featsharp has a trainer of its own, which does not know {names}.")
         return featsharp.run_command(args)
     changes = {
         "batch": args.batch,

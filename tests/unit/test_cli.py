@@ -300,6 +300,16 @@ def test_ports_in_use_are_passed_over():
         assert cli._free_port("127.0.0.1", port) > port
 
 
+@pytest.mark.parametrize("ip", ["*", "", "0.0.0.0", "localhost"])
+def test_ports_of_every_address_that_jupyter_takes(ip):
+    assert 20_000 <= cli._free_port(ip, 20_000) < 20_050
+
+
+def test_an_address_of_another_machine_is_no_matter_of_ports():
+    with pytest.raises(ValueError, match="no such address"):
+        cli._free_port("not an address", 20_000)
+
+
 def test_lab_prints_an_address_that_opens_the_course(tmp_path):
     """The real server, as `make lab` starts it on a machine without a screen."""
     (tmp_path / "notebooks").mkdir()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from mssnet_edu import degrade, images, metrics, samples
+from mssnet_edu import classical, degrade, images, metrics, samples
 from mssnet_edu.degrade.optics import convolve
 
 
@@ -494,3 +494,31 @@ def test_batches_are_degraded_photo_by_photo():
         lambda p: degrade.jpeg(p, 40),
     ):
         close(work(batch), torch.stack([work(photo) for photo in batch]), 1e-5)
+
+
+GREY = {
+    "blur": lambda x: degrade.blur(x, degrade.defocus_kernel(2)),
+    "motion_blur": lambda x: degrade.motion_blur(x, degrade.motion_path("line", 5, 20)),
+    "add_noise": lambda x: degrade.add_noise(x, 0.05),
+    "add_shot_noise": lambda x: degrade.add_shot_noise(x, 500),
+    "jpeg": degrade.jpeg,
+    "downscale": lambda x: degrade.downscale(x, 4),
+    "enlarge": lambda x: degrade.enlarge(x, 2),
+    "unsharp_mask": lambda x: classical.unsharp_mask(x, 2.0, 0.5),
+    "wiener": lambda x: classical.wiener(x, degrade.line_kernel(5, 20), 0.01),
+    "richardson_lucy": lambda x: classical.richardson_lucy(x, degrade.line_kernel(5, 20), 2),
+}
+
+
+@pytest.mark.parametrize("name", GREY)
+def test_a_grey_photo_is_three_equal_channels(name):
+    grey = torch.rand(1, 32, 48, generator=torch.Generator().manual_seed(0))
+    wanted = GREY[name](grey.expand(3, -1, -1))
+    torch.testing.assert_close(GREY[name](grey), wanted)
+    torch.testing.assert_close(GREY[name](grey[None])[0], wanted)
+
+
+def test_a_grey_small_photo_can_be_agreed_with():
+    grey = torch.rand(1, 4, 6)
+    answer = grey.expand(3, -1, -1).repeat_interleave(8, -1).repeat_interleave(8, -2)
+    assert metrics.consistency_db(answer, grey) > 100

@@ -302,6 +302,37 @@ def test_training_lowers_the_loss_and_beats_bilinear_on_photos_it_never_saw(tmp_
         assert found["featsharp"] > max(found["bilinear"], found["jbu"]), found
 
 
+def test_a_kept_scene_is_read_only_for_what_it_was_made_of(tmp_path, monkeypatch):
+    from mssnet_edu.training import featsharp as training
+
+    calls = []
+
+    def collect(encoder, path, seed, factors, bf16):
+        calls.append((path.parent.name, factors, bf16))
+        return {"photo": torch.rand(1, generator=torch.Generator().manual_seed(seed))}
+
+    monkeypatch.setattr(training, "collect", collect)
+    files = []
+    for folder in ("one", "other"):  # two photos of one name
+        (tmp_path / folder).mkdir()
+        files.append(images.save(torch.rand(3, 8, 8), tmp_path / folder / "a.png"))
+
+    def scenes(order, bf16=False):
+        return [
+            s["photo"].item() for s in training._scenes(None, order, tmp_path / "kept", 0, bf16, 1)
+        ]
+
+    first = scenes(files)
+    assert calls == [("one", (2, 4), False), ("other", (2,), False)]
+    assert first[0] != first[1]
+    assert scenes(files) == first
+    assert len(calls) == 2  # read again
+    scenes(files[::-1])
+    assert calls[2:] == [("other", (2, 4), False), ("one", (2,), False)]  # the other one has 4x now
+    scenes(files, bf16=True)
+    assert len(calls) == 6
+
+
 def test_fit_is_the_same_for_the_same_seed_and_lowers_the_loss(photo, monkeypatch):
     monkeypatch.setattr(fs, "trained_for", lambda encoder: None)
     untrained = fs.FeatSharp(8, 8)

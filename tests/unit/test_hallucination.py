@@ -1,6 +1,8 @@
 """Recorded and invented: the operators behind it, the projection, and the dial."""
 
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -237,6 +239,27 @@ def test_other_letters_make_the_same_small_photo(make):
         for text in texts[1:]:
             pairs = zip(text, texts[0], strict=True)
             assert all(a != b for a, b in pairs if b != "-")
+
+
+def test_the_pictures_of_letters_are_the_learners_own():
+    first = hallucination.signs(["TOLERATED"])
+    first.small.zero_()
+    first.answers["TOLERATED"].zero_()
+    again = hallucination.signs(("TOLERATED",))
+    assert again.small.mean() > 0.1
+    assert again.answers["TOLERATED"].mean() > 0.1
+
+
+def test_operators_are_kept_but_not_for_ever():
+    small, answer = torch.rand(3, 4, 6), torch.rand(3, 32, 48)
+    kept = hallucination.operators.operator(small, answer)
+    assert hallucination.operators.operator(small, answer) is kept
+    mine = Downscale(4, "bicubic")
+    mine.pinv(small)
+    gone = weakref.ref(mine)
+    del mine
+    gc.collect()
+    assert gone() is None
 
 
 def test_signs_say_what_they_cannot_write():

@@ -534,3 +534,14 @@ def test_luma():
     assert images.luma(photo.expand(5, 3, 2, 2)).shape == (5, 1, 2, 2)
     with pytest.raises(images.PhotoError, match="shape"):
         images.luma(torch.rand(2, 2))
+
+
+@pytest.mark.parametrize(("name", "width"), [("a.webp", 16_384), ("a.jpg", 65_501)])
+def test_what_a_format_cannot_hold_is_said_beforehand(tmp_path, name, width):
+    with pytest.raises(images.PhotoError, match=r"at most .* Use \.png"):
+        images.check_target(tmp_path / name, size=(8, width))
+    with pytest.raises(images.PhotoError, match="at most"):
+        images.save(torch.zeros(3, 1, width), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    images.check_target(tmp_path / name, size=(8, width - 1))
+    images.check_target(tmp_path / "a.png", size=(8, width))

@@ -439,3 +439,47 @@ def test_progress_counts_tiles(capsys):
     assert "4/4" in capsys.readouterr().err
     restore.upscale(torch.rand(3, 100, 100), 2, Convolutions(2), tile_px=64)
     assert capsys.readouterr().err == ""
+
+
+class Lesson(nn.Module):
+    """What learners build: BatchNorm and dropout, and it was trained a moment ago."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout(0.5))
+
+    def forward(self, photo):
+        return self.layers(photo)
+
+
+def test_a_learners_network_answers_as_after_training_and_is_left_as_it_was():
+    torch.manual_seed(0)
+    network = Lesson()
+    network.layers[0].eval()  # frozen, say
+    known = {k: v.clone() for k, v in network.state_dict().items()}
+    photo = torch.rand(3, 40, 48)
+    first, again = restore.deblur(photo, network), restore.deblur(photo, network)
+    assert torch.equal(first, again)  # no dropout
+    assert all(torch.equal(v, known[k]) for k, v in network.state_dict().items())
+    assert [part.training for part in network.layers] == [False, True, True]
+
+
+class Elsewhere(nn.Module):
+    """Its weights are not on the CPU ("meta" stands for a GPU), and it wants the photo there."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, device="meta"))
+        self.info = rules("upscale", 2, config={"takes_seed": True})
+
+    def draw_noise(self, shape, factor, seed):
+        return torch.zeros(shape)
+
+    def forward(self, photo, noise=None):
+        devices = {p.device.type for p in (photo, noise) if p is not None}
+        assert devices == {"meta"}
+        return torch.ones(1, 3, 2 * photo.shape[-2], 2 * photo.shape[-1])
+
+
+def test_a_network_on_another_device_gets_all_it_needs_there():
+    assert restore.upscale(torch.rand(3, 40, 48), 2, Elsewhere()).mean() == 1

@@ -315,6 +315,11 @@ def test_compare_carries_pictures_and_numbers(cat):
     assert [image["alt"].split(".")[0] for image in images] == ["small", "smooth", "original"]
 
 
+def test_compare_does_not_lose_a_picture_called_original(cat):
+    with pytest.raises(ValueError, match="original"):
+        me.show.compare(cat, cat, labels=("original", "8x"), truth=cat)
+
+
 def test_compare_many_names_what_was_invented(cat):
     widget = me.show.compare_many({"a": cat, "b": cat, "c": cat}, marks={"b": "invented"})
     assert [p["mark"] for p in widget.pictures] == ["", "invented", ""]

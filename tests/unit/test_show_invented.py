@@ -104,6 +104,7 @@ def test_the_report_is_whole_and_needs_nothing(made, small_cat):
     report, path = made
     page = path.read_text(encoding="utf-8")
     assert page == report.page
+    assert "{{" not in page  # a style sheet that a browser would drop
     assert page.startswith("<!doctype html>")
     assert "<title>A cat &amp; its whiskers</title>" in page
     sources = re.findall(r"(?:src|href)=[\"']([^\"']+)", page)

@@ -46,3 +46,11 @@ def test_heat_runs_from_dark_to_bright():
 def test_what_is_no_map_is_refused(wrong):
     with pytest.raises(ValueError, match="features of shape"):
         show.similarity(torch.rand(3, 16, 16), wrong)
+
+
+def test_the_last_cell_ends_at_one(maps):
+    photo = torch.rand(3, 64, 80)
+    corner = show.similarity(photo, maps, at=(1.0, 1.0)).still()
+    assert corner.html.count("<img") == 3
+    with pytest.raises(ValueError, match="at"):
+        show.similarity(photo, maps, at=(1.2, 0.5))

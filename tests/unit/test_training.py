@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from mssnet_edu import images
 from mssnet_edu.images import to_linear
 from mssnet_edu.mssnet import MSSNetConfig
 from mssnet_edu.training import losses, pairs
@@ -359,6 +360,45 @@ def test_weights_alone_start_again_behind_a_warm_up(folder, tmp_path):
     assert t._rate(0.0) < 0.02  # a share of the peak rate
     with pytest.raises(ValueError, match="holds no run"):
         trainer(folder, tmp_path / "empty", resume=True)
+
+
+def test_a_run_killed_while_it_saves_can_be_resumed(folder, tmp_path, monkeypatch):
+    cut = trainer(folder, tmp_path)
+    monkeypatch.setattr(torch, "save", lambda state, file: Path(file).write_bytes(b"half"))
+    monkeypatch.setattr(os, "replace", killed_at("state.pt"))
+    with pytest.raises(KeyboardInterrupt):
+        cut.run(steps=1)
+    assert "before" in json.loads((tmp_path / "run.json").read_text())
+    assert not (tmp_path / "state.pt").exists()
+
+
+def killed_at(name, replace_file=os.replace):
+    def replace(part, path):
+        if Path(path).name == name:
+            raise KeyboardInterrupt
+        replace_file(part, path)
+
+    return replace
+
+
+def test_photos_are_read_as_everywhere_in_the_course(tmp_path):
+    sideways = Image.fromarray(np.tile(np.arange(240, dtype="uint8"), (200, 1))).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    sideways.save(tmp_path / "phone.png", exif=exif)
+    (copy,) = Corpus.load([tmp_path / "phone.png"], scales=(1.0,)).photos
+    assert torch.equal(copy, (255 * images.load(tmp_path / "phone.png")).round().byte())
+    assert copy.shape == (3, 240, 200)
+
+
+def test_featsharp_says_which_options_it_does_not_know(folder):
+    from mssnet_edu import cli
+
+    words = ["train", "featsharp", "--photos", str(folder), "--steps", "1"]
+    parser = cli._parser([*words, "--resume", "--muon-rate", "0.1"])
+    args = parser.parse_args([*words, "--resume", "--muon-rate", "0.1"])
+    with pytest.raises(ValueError, match="--muon-rate, --resume"):
+        args.run(args)
 
 
 def test_another_recipe_cannot_be_resumed(folder, tmp_path):
