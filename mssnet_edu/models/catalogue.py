@@ -69,7 +69,8 @@ class ModelInfo:
 
     An upscaler enlarges ``factor`` times; every other network has factor 1. A photo must measure a
     multiple of ``multiple_of`` px and at least ``min_px`` on each side. ``halo_px`` is the context,
-    in input pixels, that a tile needs on each side so that its middle comes out as in the whole.
+    in input pixels, that a tile needs on each side so that its middle comes out nearly as in the
+    whole (see `restore`, which blends what is left of the difference).
     ``measured`` holds what a script measured, never what somebody typed.
     """
 
