@@ -247,7 +247,7 @@ def _camera_path(count: int, t: Tensor, draw: torch.Generator, turn: float) -> T
     waves = torch.randn(count, 4, 2, generator=draw) / torch.arange(1, 5)[:, None] ** 2
     swing = (math.pi / 2 * (t + 1) * torch.arange(1, 5)).cos() @ waves  # slow at its turning points
     shake = _walk(count, t.shape[1], draw)
-    kind = torch.multinomial(torch.tensor([0.25, 0.1, 0.3, 0.35]), count, True, generator=draw)
+    kind = torch.multinomial(torch.tensor([0.15, 0.1, 0.35, 0.4]), count, True, generator=draw)
     mix = F.one_hot(kind, 4).float()[:, :, None, None]
     return mix[:, 0] * line + mix[:, 1] * arc + mix[:, 2] * swing + mix[:, 3] * shake
 
