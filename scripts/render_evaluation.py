@@ -72,8 +72,8 @@ a shift from the blurred photo.
 
 Each crop is averaged over 8 x 8 px and rounded to 8 bits: 1 pixel in, 64 out. **Consistency** makes
 the answer small again and compares it with the small photo. *After projection* is the same for the
-answer, smoothly corrected until it agrees (`me.hallucination.project`), in 8 bits: what agreement
-can be had without drawing anything anew. *realesrgan-x4* is applied twice and reduced to 8x.
+answer, corrected until it agrees (iterative back-projection), in 8 bits: what agreement can be had
+without drawing anything anew. *realesrgan-x4* is applied twice and reduced to 8x.
 """,
 }
 

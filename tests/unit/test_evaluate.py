@@ -190,6 +190,18 @@ def test_upscalers_are_measured_where_they_apply(photos):
     assert squares.apart_levels is None
 
 
+def test_projection_keeps_detail_and_agrees_with_the_small_photo():
+    truth = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.6 + 0.2
+    small = trials.round_to_bytes(degrade.downscale(truth, 8))
+    answer = (truth.flip(2) + 0.1).clamp(0, 1)
+    projected = evaluate.project(answer, small)
+    assert metrics.consistency_db(answer, small) < 30
+    assert metrics.consistency_db(projected, small) > 45
+    assert torch.equal(projected, trials.round_to_bytes(projected))
+    fine = [x - degrade.enlarge(degrade.downscale(x, 8), 8, "nearest") for x in (answer, projected)]
+    assert (fine[0] * fine[1]).mean() / fine[0].square().mean() > 0.8
+
+
 # --- the table --------------------------------------------------------------------------------
 
 
