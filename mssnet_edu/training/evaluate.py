@@ -279,9 +279,9 @@ def project(answer: Tensor, small: Tensor, steps: int = 12) -> Tensor:
     """A picture near to the answer, in 8 bits, that gives the small photo when reduced.
 
     What the answer lacks or has too much of at the small size is enlarged smoothly and added, again
-    and again (iterative back-projection, Irani and Peleg 1991): for networks in general, without the
-    care for clipped pixels and seams that `hallucination.project` takes. answer: (3, fH, fW); small:
-    (3, H, W), made by area averaging.
+    and again (iterative back-projection, Irani and Peleg 1991), without the care for clipped pixels
+    and seams that `hallucination.project` takes. answer: (3, fH, fW); small: (3, H, W), made by
+    area averaging.
 
     >>> small = torch.rand(3, 8, 8) * 0.6 + 0.2
     >>> metrics.consistency_db(project(torch.full((3, 64, 64), 0.5), small), small) > 45

@@ -59,12 +59,11 @@ def test_an_empty_folder_is_refused(tmp_path):
         split_files(tmp_path / "nowhere")
 
 
-def test_patches_are_drawn_where_there_is_structure():
+def test_patches_are_drawn_where_there_is_structure(tmp_path):
     photo = np.zeros((320, 320, 3), "uint8")
     photo[:160, :160] = np.random.default_rng(0).integers(0, 255, (160, 160, 3))
-    file = io.BytesIO()
-    Image.fromarray(photo).save(file, "png")
-    corpus = Corpus.load([file], scales=(1.0,))
+    Image.fromarray(photo).save(tmp_path / "half.png")
+    corpus = Corpus.load([tmp_path / "half.png"], scales=(1.0,))
     draw = torch.Generator().manual_seed(0)
     busy = corpus.patches(200, 32, draw).float().std((1, 2, 3)) > 10
     assert 0.6 < busy.float().mean() < 1.0  # mostly structure, but a few smooth ones
