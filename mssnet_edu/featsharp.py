@@ -39,6 +39,7 @@ __all__ = [
     "FeatSharp",
     "Fit",
     "Fusion",
+    "brightest",
     "build",
     "colours",
     "draw_views",
@@ -723,6 +724,19 @@ def similarity(features, row, column, centre=None):
     centre = features.mean((1, 2)) if centre is None else centre
     unit = F.normalize(features - centre[:, None, None], dim=0)
     return torch.einsum("c,chw->hw", unit[:, row, column], unit)
+
+
+def brightest(score, size_px):
+    """Return (x, y), in px: the middle of the brightest cell of a map (n, n) of a square photo.
+
+    size_px: the photo's side.
+
+    >>> brightest(torch.eye(4)[[1, 0, 0, 0]] * torch.tensor([0, 1, 0, 0]), 80)
+    (30.0, 10.0)
+    """
+    row, column = divmod(int(score.argmax()), score.shape[1])
+    cell_px = size_px / score.shape[1]
+    return (column + 0.5) * cell_px, (row + 0.5) * cell_px
 
 
 def colours(maps, like=None):

@@ -57,7 +57,9 @@ CARDS = {
         "multiple_of": 8,
         "min_px": 16,
         "halo_px": 16,
-        "trained_on": f"{CORPUS}, reduced by 8, 4 or 2, then enlarged by bicubic interpolation.",
+        "trained_on": f"{CORPUS}, reduced by 8 (mostly), 4 or 2, by averages or sometimes by "
+        "bicubic interpolation, three in ten also with a soft blur, noise and often JPEG; rounded "
+        "to 8 bits, then enlarged by bicubic interpolation.",
         "failures": (
             "Soft where the small photo does not say what was there: hair, leaves, letters.",
             "Letters less than three small-photo pixels tall are not readable.",
@@ -75,8 +77,10 @@ CARDS = {
         "min_px": 16,
         "halo_px": 16,
         "trained_on": f"{CORPUS}, reduced and enlarged as for mssnet-x8-fidelity, with random "
-        "numbers as a fourth channel. Graded by the strength of texture in each place and band, a "
-        "classifier's maps (EfficientNet-Lite0), a critic, and by how much two draws differ.",
+        "numbers as a fourth channel. Began with the weights of mssnet-x8-fidelity. Graded by the "
+        "strength of texture in each place and band, colours, a classifier's maps "
+        "(EfficientNet-Lite0), a critic, agreement with the original in means of 8 x 8 px, how "
+        "near the mean of two draws is to the original, and by how much the two differ.",
         "failures": (
             "Its detail is invented: nothing of what it adds to mssnet-x8-fidelity is evidence.",
             "A short training on one CPU core: its texture is grain of the right strength, without "
@@ -86,6 +90,8 @@ CARDS = {
             "Seen close, its grain is woven: it repeats every few pixels, above all in light "
             "places.",
             "Regular patterns (bricks, cloth, text) come back as grain.",
+            "At 4x it keeps the recorded pixels less well than at 8x: it was held to means of "
+            "8 x 8 px only.",
         ),
     },
 }

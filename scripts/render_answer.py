@@ -73,9 +73,11 @@ on average, which looks soft, or to look like a photograph, which has to choose 
   averaging once more. It gives {outputs} pictures on the way; the last one is the answer. The
   paper's network has {paper:.1f} million learned numbers. The course trained smaller ones, of
   {ours:.1f} million for deblurring and {ours8:.1f} million for {factor}x.
-- *And 8x?* Enlarge the photo smoothly first. That is a blurred large picture, and removing blur is
-  what MSSNet does. The course trained the same design twice for this use: once to be faithful and
-  once to look real (notebook 04). Only the second invents much.
+- *And 8x?* Enlarge the photo smoothly first. The result looks blurred, so the same network can be
+  trained on it. But here no detail waits to be dug out: what it adds, it has learned from other
+  photographs. The course trained the same design twice for this use: once to be faithful and once
+  to look real (notebook 04). Both have to fill in 63 of 64 numbers. The first fills them in softly;
+  only the second draws fine detail.
 
 ![A cat's eye of 24 x 24 pixels is enlarged smoothly, goes through three scales of MSSNet, and \
 comes out with firmer edges; the shapes of the tensors stand at the arrows](workflow.png)
@@ -95,7 +97,8 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
 
 - *Input:* a frame of a film with clipped, white areas, and one earlier frame. *Output:* the frame
   with those areas filled.
-- *Model:* a transformer works at several scales on the clipped pixels only. A second, small network
+- *Model:* a transformer looks at both frames at several scales, and replaces the clipped pixels
+  only. A second, small network
   decides which earlier frame to keep as the reference.
 - *What it teaches here:* without a useful reference the network hallucinates; with one it
   remembers. Your old photo has no earlier frame. So everything that was lost in it can only be

@@ -120,13 +120,13 @@ AGREEMENT = Exercise(
 An enlargement can be tested without knowing the truth. Make the answer small again. You should get
 back the photo that you put in.
 
-How alike two pictures are is often told in **dB**, the higher the better: at 20 dB you see the
-difference at once, at 45 dB you do not. `me.metrics.psnr(a, b)` gives it, for two pictures of one
-size; `me.degrade.downscale(photo, factor)` makes a photo small, by the mean of each block. How many
-times wider the answer is, its shape tells: `answer.shape[-1] // small.shape[-1]`.
+The table above asked `me.metrics.consistency_db`. Here you write it yourself.
+`me.metrics.psnr(a, b)` compares two pictures of one size, in **dB**;
+`me.degrade.downscale(photo, factor)` makes a photo small, by the mean of each block. How many times
+wider the answer is, its shape tells: `answer.shape[-1] // small.shape[-1]`.
 
-**Your turn.** Complete the function. It returns, in dB, how well the answer agrees with the small
-photo that it was made from.
+**Your turn.** Complete the function, without `consistency_db`. It returns, in dB, how well the
+answer agrees with the small photo that it was made from.
 """,
     stub="""
 def agreement_db(answer, small):
@@ -206,15 +206,16 @@ ANOTHER = Exercise(
     id="00-c",
     title="Another picture, just as right",
     task=f"""
-`answer` agrees perfectly with `small`: each recorded pixel has become a square. Is it the only
+`answer` agrees perfectly with `small_cat`: each recorded pixel has become a square. Is it the only
 picture that does?
 
 **Your turn.** Make `other`, a picture that you can tell from `answer` (its pixels differ by 0.01 or
 more on average), and that gives the same small photo again, to {LEAST_AGREEMENT_DB} dB or better.
 """,
     stub="""
-small = me.degrade.downscale(me.degrade.crop_to_multiple(me.samples.load("cat"), 8), 8)
-answer = me.degrade.enlarge(small, 8, "nearest")
+recorded = me.degrade.crop_to_multiple(me.samples.load("cat"), 8)
+small_cat = me.degrade.downscale(recorded, 8)
+answer = me.degrade.enlarge(small_cat, 8, "nearest")
 other = ...  # your code here
 """,
     answer="other",
@@ -227,8 +228,9 @@ other = ...  # your code here
         "ones `other[..., 1::2]`.",
     ),
     solution="""
-small = me.degrade.downscale(me.degrade.crop_to_multiple(me.samples.load("cat"), 8), 8)
-answer = me.degrade.enlarge(small, 8, "nearest")
+recorded = me.degrade.crop_to_multiple(me.samples.load("cat"), 8)
+small_cat = me.degrade.downscale(recorded, 8)
+answer = me.degrade.enlarge(small_cat, 8, "nearest")
 other = answer.clone()
 other[..., 0::2] += 0.05  # even columns
 other[..., 1::2] -= 0.05  # odd columns
@@ -239,11 +241,11 @@ other[..., 1::2] -= 0.05  # odd columns
     wrong={
         "answer": "itself",
         "answer + 0.05": "brighter",
-        "me.degrade.enlarge(small, 8)": "mean of every block",
+        "me.degrade.enlarge(small_cat, 8)": "mean of every block",
         "answer.flip(-1)": "mean of every block",
         "answer + 0.001 * (torch.arange(answer.shape[-1]) % 2 * 2 - 1)": "bolder",
-        "small": "shape",
-        "me.metrics.consistency_db(answer, small)": "expected a photo",
+        "small_cat": "shape",
+        "me.metrics.consistency_db(answer, small_cat)": "expected a photo",
     },
 )
 

@@ -214,9 +214,9 @@ ALIAS = Exercise(
     title="Stripes that were never there",
     task="""
 Stripes with `cycles_per_px` cycles per pixel, from 0 to 0.5, are made smaller in the worst way:
-every `step`-th pixel is kept, the others are thrown away. From one kept pixel to the next the
-stripe makes `cycles_per_px * step` turns. Whole turns leave no trace, and 0.7 turns forward look
-like 0.3 turns back.
+every `step`-th pixel is kept, the others are thrown away. A *turn* is one whole cycle: light, dark,
+and light again. From one kept pixel to the next the stripes make `cycles_per_px * step` turns.
+Whole turns leave no trace, and 0.7 turns forward look like 0.3 turns back.
 
 **Your turn.** Complete the function. It returns how fine the stripes in the small picture are, in
 cycles per pixel of the *small* picture, from 0 to 0.5.
@@ -240,7 +240,8 @@ def seen_frequency(cycles_per_px, step):
 """,
     check=_seen_frequency,
     why="This is *aliasing*. Fine stripes do not vanish, they come back as coarse ones that nobody "
-    "photographed, and no network can tell these from real ones. Taking the mean of a block, or "
+    "photographed, and nothing in these pixels tells them from real ones: a network can only "
+    "guess. Taking the mean of a block, or "
     "blurring first, weakens them before it is too late.",
     wrong={
         "lambda f, step: f * step": "half a cycle",

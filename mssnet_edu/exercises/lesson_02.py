@@ -149,9 +149,10 @@ GAINS = Exercise(
     id="02-b",
     title="What did each stage add?",
     task="""
-`pictures` is a list of seven pictures of one size: the blurred photo, then what each of the six
-stages made of it. `truth` is the sharp photo. `me.metrics.psnr(picture, truth)` says in dB how
-close a picture is to it.
+`pictures` is a list of seven pictures of one size: the blurred photo, then one for each of six
+stages. `truth` is the sharp photo. `me.metrics.psnr(picture, truth)` says in dB how close a picture
+is to it. (The real S1-U1 is half as wide. To try your function on `results`, enlarge that one
+first: `me.degrade.enlarge(photo, 2)`.)
 
 **Your turn.** Complete the function. It returns a list of six numbers: how many dB each stage
 gained over the picture before it.
@@ -276,6 +277,7 @@ def _stop_after(answer):
         ([26.0, 26.05, 28.0, 28.6, 29.0, 29.3], 0.1, "S3-U3"),  # a small step early on
         ([27.0, 28.9, 28.4, 28.6, 28.9, 29.0], 0.15, "S2-U1"),  # better, then worse
         ([25.0, 26.0, 27.0, 27.2, 28.1, 28.0], 0.3, "S3-U2"),
+        ([25.0, 27.0, 28.6, 28.2, 28.1, 28.0], 0.3, "S2-U2"),  # better than the last one, far
     ]
     for scores, tolerance, right in cases:
         found = ask(answer, STAGES, scores, tolerance)
@@ -284,6 +286,9 @@ def _stop_after(answer):
         case = f"With the scores {scores} and {tolerance} dB, {right} is right, "
         if not isinstance(found, str):
             return f"Your function returns {describe(found)}; expected a name, such as {right!r}."
+        place = STAGES.index(right)
+        if scores[place] > scores[-1] + tolerance and found in STAGES[place + 1 :]:
+            return case + f"and not {found}. A stage that is better than the last is good enough."
         gains = [b - a for a, b in itertools.pairwise(scores)]
         small = [i for i, gain in enumerate(gains) if gain <= tolerance]
         if small and found in (STAGES[small[0]], STAGES[small[0] + 1]):
@@ -336,6 +341,7 @@ def stop_after(names, scores_db, tolerance_db):
             "not with the next"
         ),
         "lambda n, s, t: n[s.index(max(s))]": "first",
+        "lambda n, s, t: next(a for a, x in zip(n, s) if abs(x - s[-1]) <= t)": "better than",
         "lambda n, s, t: 3": "expected a name",
     },
 )

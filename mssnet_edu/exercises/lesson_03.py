@@ -82,7 +82,8 @@ SHRINK = Exercise(
 channels of one tensor.
 
 **Your turn.** Complete the function. For a photo of shape (3, H, W), it returns all factor × factor
-small pictures in one tensor of shape (3 × factor × factor, H / factor, W / factor).
+small pictures in one tensor of shape (3 × factor × factor, H / factor, W / factor), in the order
+above: through the columns of row 0 first, then of row 1, and so on.
 """,
     stub="""
 def shrink(photo, factor):

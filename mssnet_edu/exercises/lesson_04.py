@@ -97,36 +97,45 @@ def _candidates(count, seed):
     return [torch.rand(3, 6, 8, generator=rng) for _ in range(count)]
 
 
-def _expected_error(guess, candidates):
-    return torch.stack([(guess - one).square().mean() for one in candidates]).mean().item()
+def _chances(count, seed):
+    drawn = torch.rand(count, generator=torch.Generator().manual_seed(seed)) + 0.1
+    return (drawn / drawn.sum()).tolist()
+
+
+def _expected_error(guess, candidates, chances):
+    errors = [(guess - one).square().mean().item() for one in candidates]
+    return sum(chance * error for chance, error in zip(chances, errors, strict=True))
 
 
 def _safest(answer):
     for count, seed in ((5, 1), (2, 2), (8, 3)):
-        several = _candidates(count, seed)
+        several, chances = _candidates(count, seed), _chances(count, seed + 9)
         stack = torch.stack(several)
-        found = ask(answer, several)
+        found = ask(answer, several, chances)
         if isinstance(found, torch.Tensor) and close(found, stack.sum(0), absolute=1e-4):
-            return "This is the sum of all candidates. Divide it by how many they are."
+            return "This is the sum of all candidates. What part of the bill is each of them?"
         found = photo(found, several[0].shape, "Your answer")
-        if close(found, stack.mean(0), absolute=1e-4):
+        right = (stack * torch.tensor(chances)[:, None, None, None]).sum(0)
+        if close(found, right, absolute=1e-4):
             continue
-        best = _expected_error(stack.mean(0), several)
+        best = _expected_error(right, several, chances)
+        if close(found, stack.mean(0), absolute=1e-4):
+            return "This counts all candidates alike. They are not equally likely."
         if close(found, stack.median(0).values, absolute=1e-4):
             return (
                 "This is the median. It is best where errors count as they are; here they are "
                 "squared."
             )
         if any(close(found, one, absolute=1e-4) for one in several):
-            ratio = _expected_error(found, several) / best
+            ratio = _expected_error(found, several, chances) / best
             return (
-                "This is one of the candidates. If another one is the truth, it pays twice: its "
-                f"expected squared error is {ratio:.1f} times that of the best picture, which is "
-                "none of them."
+                "This is one of the candidates. If another one is the truth, it pays: its expected "
+                f"squared error is {ratio:.1f} times that of the best picture, which is none of "
+                "them."
             )
+        charged = _expected_error(found, several, chances)
         return (
-            f"The expected squared error of your picture is {_expected_error(found, several):.4f}; "
-            f"{best:.4f} is possible."
+            f"The expected squared error of your picture is {charged:.4f}; {best:.4f} is possible."
         )
     return None
 
@@ -135,37 +144,38 @@ SAFEST = Exercise(
     id="04-b",
     title="The safest picture",
     task="""
-`candidates` is a list of photos of one size. One of them is the truth; each is as likely as the
-others, and nobody tells you which. You hand in one picture, any picture, and are charged its mean
-squared error against the truth.
+`candidates` is a list of photos of one size. One of them is the truth, and nobody tells you which.
+But you know how likely each of them is: `chances` is a list of as many numbers, which sum to 1. You
+hand in one picture, any picture, and are charged its mean squared error against the truth.
 
 **Your turn.** Complete the function. It returns the picture that costs you least on average.
 """,
     stub="""
-def safest(candidates):
+def safest(candidates, chances):
     return ...  # your code here
 """,
     answer="safest",
-    expects="a function of a list of photos",
+    expects="a function of a list of photos and a list of chances",
     hints=(
         "Think of one pixel, which is 0 in one half of the candidates and 1 in the other half. "
         "Which grey costs least? Must your picture be one of the candidates?",
-        "`torch.stack(candidates)` puts them into one tensor of shape (n, 3, H, W). Take its mean "
-        "over the first dimension.",
+        "Equal chances give the plain mean. With others, each photo counts by its own: add up "
+        "`chance * photo`. `zip(chances, candidates)` goes through both lists together.",
     ),
     solution="""
-def safest(candidates):
-    return torch.stack(candidates).mean(0)
+def safest(candidates, chances):
+    return sum(chance * photo for chance, photo in zip(chances, candidates))
 """,
     check=_safest,
     why="The mean of many sharp pictures is blurred, and no network that is graded by squared "
     "error can do better. So the most faithful picture is blurry.",
     wrong={
-        "lambda c: c[0]": "one of the candidates",
-        "lambda c: torch.stack(c).median(0).values": "median",
-        "lambda c: torch.zeros_like(c[0])": "is possible",
-        "lambda c: sum(c)": "Divide it",
-        "lambda c: 0.5": "expected a photo",
+        "lambda c, p: c[0]": "one of the candidates",
+        "lambda c, p: torch.stack(c).mean(0)": "not equally likely",
+        "lambda c, p: torch.stack(c).median(0).values": "median",
+        "lambda c, p: torch.zeros_like(c[0])": "is possible",
+        "lambda c, p: sum(c)": "What part",
+        "lambda c, p: 0.5": "expected a photo",
     },
 )
 

@@ -135,9 +135,10 @@ BORROW = Exercise(
     id="05-b",
     title="Borrow an edge",
     task="""
-JBU in one dimension. `photo` holds the brightness of a row of pixels, `values` one smooth feature
-for each. Each pixel is to become a mean of all values, in which a pixel counts the more, the more
-alike the photo is there: the weight of pixel j for pixel i is `exp(-((p_i - p_j) / width) ** 2)`.
+JBU in one dimension. `photo` is a tensor that holds the brightness of a row of pixels, `values` one
+smooth feature for each. Each pixel is to become a mean of all values, in which a pixel counts the
+more, the more alike the photo is there: the weight of pixel j for pixel i is
+`torch.exp(-(((photo[i] - photo[j]) / width) ** 2))`.
 
 **Your turn.** Complete the function. It returns the new values, a tensor as long as `values`.
 """,

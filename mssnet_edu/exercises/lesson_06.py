@@ -187,6 +187,7 @@ def _doubt(answer):
     draw = torch.Generator().manual_seed(6)
     for count in (3, 5):
         answers = torch.rand(count, 3, 16, 24, generator=draw)
+        answers *= torch.tensor([1, 0.6, 0.2])[:, None, None]  # colours differ by unlike amounts
         answers[:, :, :8, :8] = answers[0, :, :8, :8]  # here they all agree
         found = ask(answer, answers)
         if not isinstance(found, torch.Tensor) or not found.is_floating_point():
@@ -204,10 +205,18 @@ def _doubt(answer):
                 f"The shape is {tuple(found.shape)}; for answers of 16 × 24 pixels, (2, 3) is "
                 "expected: one number for each cell of 8 × 8."
             )
-        if close(found, per_cell.sqrt(), relative=0.12 + 0.15 * (count == 3)):
-            if found[0, 0] > 1e-3:
-                return "Where all answers agree, the doubt must be 0."
+        both = per_cell.sqrt(), (per_cell * count / (count - 1)).sqrt()  # n, or n - 1
+        if any(close(found, one, absolute=1e-4) for one in both):
             continue
+        early = degrade.resample(square.mean((0, 1)).sqrt()[None, None], (2, 3))[0, 0]
+        colour = degrade.resample(square.mean(0).sqrt()[None], (2, 3))[0].mean(0)
+        late = degrade.resample(square.mean(0)[None], (2, 3))[0].sqrt().mean(0)
+        if any(close(found, one, relative=1e-3) for one in (early, colour, late)):
+            return "Nearly: take the root last, after the means over the cell and the colours."
+        middle = (answers - answers.quantile(0.5, 0)).square().mean((0, 1))
+        middle = degrade.resample(middle[None, None], (2, 3))[0, 0].sqrt()
+        if close(found, middle, relative=1e-3):
+            return "This is the distance from the median. Measure it from the mean."
         if close(found, per_cell, relative=1e-3):
             return "These are squares. Take the root, so that the doubt is in units of brightness."
         spread = degrade.resample(answers.mean((0, 1))[None, None], (2, 3))[0, 0]
@@ -258,6 +267,12 @@ def doubt(answers):
         "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0, "
         "keepdim=True), 8)[0].sqrt()": "colour",
         "lambda answers: me.degrade.downscale(answers, 8).mean((0, 1))": "mean of the answers",
+        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0, "
+        "keepdim=True).sqrt(), 8)[0].mean(0)": "root last",
+        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0, "
+        "keepdim=True), 8)[0].sqrt().mean(0)": "root last",
+        "lambda answers: me.degrade.downscale(((answers - answers.median(0).values) ** 2).mean(0, "
+        "keepdim=True), 8)[0].mean(0).sqrt()": "from the median",
     },
 )
 
@@ -271,7 +286,7 @@ WHY_NOT = {
     "e": "An archive keeps what was recorded. Invented medals become history.",
 }
 WHY_FINE = {
-    "a": "Nobody decides anything by the pores of a poster. (c, e: somebody does.)",
+    "a": "Nobody decides anything by the pores of a poster.",
     "d": "The viewers are told, and nothing but their pleasure hangs on it.",
     "f": "A small preview only has to be recognised, and the large shapes are recorded.",
 }
@@ -291,7 +306,7 @@ def _uses(answer):
     for letter in sorted(found - FINE):
         return f"Not {letter}. {WHY_NOT[letter]}"
     for letter in sorted(FINE - found):
-        return f"One more is fine: {letter}. {WHY_FINE[letter]}"
+        return f"{letter} is missing: it is fine. {WHY_FINE[letter]}"
     return None
 
 
@@ -327,7 +342,7 @@ fine = "adf"
     "so. It is dangerous where somebody decides by it.",
     wrong={
         '"abcdef"': "Not b",
-        '"ad"': "One more",
+        '"ad"': "is missing",
         '"adef"': "Not e",
         "3": "expected letters",
         '"yes"': "letters from a to f",

@@ -332,9 +332,8 @@ def run_command(args):
         "validation photographs and those of the notebooks held out.",
         "min_px": 56,
         "measured": {
-            "mean fidelity on the held-out photographs' views (more is better)": {
-                f"{factor}x": trainer.fidelities(factor) for factor in featsharp.FACTORS
-            }
+            "mean fidelity on the training run's own held-out views (not those of the tables "
+            "below)": {f"{factor}x": trainer.fidelities(factor) for factor in featsharp.FACTORS}
         },
         "failures": list(FAILURES),
     }
