@@ -65,9 +65,9 @@ a shift from the blurred photo.
   wrong for hands that tremble.
 - *MAXIM-GoPro*: 22 million parameters, trained on the GoPro data set (Tu et al. 2022). Its answers
   were computed beforehand by `scripts/run_maxim.py`. The blur here is of the kind that
-  mssnet-deblur was trained on, which favours ours, and the share in which two of our runs were
-  mixed was chosen on these crops. So a lead of a tenth of a decibel in PSNR decides nothing.
-  Compare SSIM and ST-LPIPS, too.
+  mssnet-deblur was trained on, which favours ours, and some choices of its training were made by
+  looking at these crops. So a lead of a tenth of a decibel in PSNR decides nothing. Compare SSIM
+  and ST-LPIPS, too.
 - *S1-U1 … S3-U2*: the outputs on the way; S1-U1 is half as large and compared at half size.
 """,
     "upscale8": """\
