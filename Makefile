@@ -16,10 +16,10 @@ lab: .venv/.installed-lab ## open the course in JupyterLab
 	@$(BIN)/mssnet-edu lab
 
 course: .venv/.installed-lab ## run every notebook from a clean kernel; the pages go to build/course
-	@$(BIN)/python scripts/run_course.py $(ARGS)
+	@$(BIN)/python -m tools.notebooks.run $(ARGS)
 
 test: .venv/.installed-test ## run all tests with the network blocked (ONLY="unit doctest" for some)
-	@$(BIN)/python scripts/run_tests.py $(ONLY)
+	@$(BIN)/python -m tools.notebooks.run_tests $(ONLY)
 
 lint: .venv/.installed-test ## check style, and that notebooks carry no outputs
 	@$(BIN)/ruff check .
@@ -32,7 +32,7 @@ format: .venv/.installed-test ## repair what `make lint` finds, where a machine 
 	@$(if $(NOTEBOOKS),$(STRIP) $(NOTEBOOKS))
 
 bench: .venv/.installed-lab ## time the networks against a fixed piece of work; build/bench.json
-	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python -m tools.notebooks.bench
 
 lock: ## write constraints.txt anew, changing as little as can be (needs uv)
 	@mkdir -p build && cp constraints.txt build/lock.txt
@@ -44,10 +44,10 @@ clean: ## remove what was built (.venv stays: rm -r .venv)
 	@rm -rf build dist .pytest_cache .ruff_cache
 
 # The stamps: while they are newer than these files, nothing is installed again.
-.venv/.installed-lab: pyproject.toml constraints.txt scripts/install.py
+.venv/.installed-lab: pyproject.toml constraints.txt tools/notebooks/install.py
 	@command -v $(PYTHON) > /dev/null || { echo "No $(PYTHON) found. Install Python 3.11 or newer, or run: make PYTHON=/path/to/python lab"; exit 1; }
-	@$(PYTHON) scripts/install.py --torch-index "$(TORCH_INDEX)"
+	@$(PYTHON) tools/notebooks/install.py --torch-index "$(TORCH_INDEX)"
 
-.venv/.installed-test: pyproject.toml constraints.txt scripts/install.py
+.venv/.installed-test: pyproject.toml constraints.txt tools/notebooks/install.py
 	@command -v $(PYTHON) > /dev/null || { echo "No $(PYTHON) found. Install Python 3.11 or newer, or run: make PYTHON=/path/to/python test"; exit 1; }
-	@$(PYTHON) scripts/install.py --test --torch-index "$(TORCH_INDEX)"
+	@$(PYTHON) tools/notebooks/install.py --test --torch-index "$(TORCH_INDEX)"

@@ -27,7 +27,7 @@ from mssnet_edu.degrade.optics import convolve, fast_size
 __all__ = [
     "LineBlur",
     "estimate_line_kernel",
-    "natural_noise",
+    "noise_to_signal",
     "richardson_lucy",
     "unsharp_mask",
     "wiener",
@@ -45,7 +45,7 @@ def unsharp_mask(photo, radius_px=2.0, amount=1.0, linear_light=True):
     >>> unsharp_mask(torch.rand(3, 32, 32), radius_px=1.5).shape
     torch.Size([3, 32, 32])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     amount = arguments.number(amount, "amount", low=0)
     kernel = gaussian_kernel(radius_px)
     _fits(kernel, batch, "radius_px makes a kernel that")
@@ -74,7 +74,7 @@ def wiener(photo, kernel, noise=0.01, steps=10):
     >>> wiener(photo, line_kernel(7)).shape
     torch.Size([3, 40, 50])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     kernel = arguments.kernel(kernel)
     _fits(kernel, batch, "kernel")
     steps = arguments.whole(steps, "steps", low=0, high=1000)
@@ -92,7 +92,7 @@ def wiener(photo, kernel, noise=0.01, steps=10):
     return images.like(images.to_srgb(answer[(..., *frame)].clamp(0, 1)), photo)
 
 
-def natural_noise(level=0.01):
+def noise_to_signal(level=0.01):
     """Noise for `wiener` that knows how photographs look: fine waves are weak, so they drown first.
 
     The power of a photograph's waves falls with the square of their frequency f, while noise is
@@ -100,7 +100,7 @@ def natural_noise(level=0.01):
     same number for all waves; with a clean one it loses a little.
     Returns a function of the frequency. Source: Field 1987 (the 1/f^2 law); 0.3 and 20 by trial.
 
-    >>> natural_noise(0.01)(torch.tensor([0.0, 0.5]))
+    >>> noise_to_signal(0.01)(torch.tensor([0.0, 0.5]))
     tensor([0.0030, 0.0530])
     """
     level = arguments.number(level, "level", low=0)
@@ -122,7 +122,7 @@ def richardson_lucy(photo, kernel, steps=30):
     >>> richardson_lucy(photo, line_kernel(7), steps=2).shape
     torch.Size([3, 40, 50])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     kernel = arguments.kernel(kernel)
     if (kernel < 0).any():
         raise ValueError("kernel has negative numbers; Richardson-Lucy counts light, so it needs "
@@ -182,7 +182,7 @@ def estimate_line_kernel(photo, max_length_px=60.0):
     >>> round(found.length_px), round(found.angle_deg)
     (20, 40)
     """
-    batch = images.check(photo, min_px=64).clamp(0, 1)
+    batch = images.as_batch(photo, min_px=64).clamp(0, 1)
     if len(batch) != 1:
         raise ValueError(f"photo is a batch of {len(batch)}; expected one photo. Take photo[0].")
     longest = min(batch.shape[-2:]) / 3

@@ -1,8 +1,6 @@
 """The command `mssnet-edu`: open the course, restore a photo, check the installation.
 
 A mistake of the user ends with one sentence on stderr, exit code 2 and no output file.
-To add a subcommand: write `add_parser(commands)` in a module, which adds its parser and calls
-`parser.set_defaults(run=function)`; list it in COMMANDS. `run(arguments)` returns the exit code.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["main"]
+__all__ = ["ArgumentParser", "main", "run"]
 
 FIRST_NOTEBOOK = "notebooks/00_the_question.ipynb"
 
@@ -35,22 +33,38 @@ def main(argv: list[str] | None = None) -> int:
     efficientnet-lite0 ...
     0
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser(argv)
+    parser = ArgumentParser(
+        prog="mssnet-edu",
+        description="A course that shows how AI restores photographs, and which pixels are real.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for add in (_add_lab, _add_deblur, _add_upscale, _add_models, _add_doctor):
+        add(commands)
+    parser.set_defaults(run=lambda arguments: parser.print_help())
+    return run(parser, argv)
+
+
+def run(parser: argparse.ArgumentParser, argv: list[str] | None = None) -> int:
+    """Parse a command line and call `arguments.run(arguments)`; return the exit code as `main`.
+
+    parser: with a default for `run`. argv: None takes it from the system.
+    """
+    parser.add_argument(
+        "--traceback", action="store_true", help="on an error, show where in the code it arose"
+    )
     arguments = parser.parse_args(argv)
-    if arguments.command is None:
-        parser.print_help()
-        return 0
+    program = parser.prog
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
-        print("mssnet-edu: stopped", file=sys.stderr)
+        print(f"{program}: stopped", file=sys.stderr)
         return 130
     except Exception as error:
         sentence = _sentence(error)
         if arguments.traceback or sentence is None:
             raise
-        print(f"mssnet-edu: {sentence}", file=sys.stderr)
+        print(f"{program}: {sentence}", file=sys.stderr)
         return 2
 
 
@@ -67,37 +81,11 @@ def _sentence(error):
     return None
 
 
-class _Parser(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence that says where help is."""
+
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}. See: {self.prog} --help\n")
-
-
-def _parser(argv):
-    parser = _Parser(
-        prog="mssnet-edu",
-        description="A course that shows how AI restores photographs, and which pixels are real.",
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
-    parser.add_argument(
-        "--traceback", action="store_true", help="on an error, show where in the code it arose"
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    asked = next((word for word in argv if not word.startswith("-")), None)
-    for name, module in COMMANDS.items():
-        # A module is imported for its own command, and where all commands are to be listed.
-        if callable(module):
-            module(commands)
-        elif asked == name or (asked not in COMMANDS and "--version" not in argv):
-            _add_from(module, commands)
-    return parser
-
-
-def _add_from(module, commands):
-    if importlib.util.find_spec(module) is None:
-        return  # an installation without training
-    found = importlib.import_module(module)
-    if hasattr(found, "add_parser"):
-        found.add_parser(commands)
 
 
 class _Version(argparse.Action):
@@ -480,17 +468,3 @@ def _chromium():
             return
     advice = "Only tests need it. Debian, Ubuntu: apt-get install chromium"
     yield _Finding("note", "Chromium was not found", advice)
-
-
-# A function adds its parser at once; a module is imported when its command is asked for, or for
-# the list of all commands. Training is imported by nothing else.
-COMMANDS = {
-    "lab": _add_lab,
-    "deblur": _add_deblur,
-    "upscale": _add_upscale,
-    "models": _add_models,
-    "doctor": _add_doctor,
-    "train": "mssnet_edu.training.train",
-    "evaluate": "mssnet_edu.training.evaluate",
-    "corpus": "mssnet_edu.training.corpus",
-}

@@ -39,9 +39,9 @@ __all__ = [
     "FeatSharp",
     "Fit",
     "Fusion",
-    "brightest",
+    "argmax_px",
     "build",
-    "colours",
+    "cosine_similarity",
     "draw_views",
     "encode",
     "encoder",
@@ -50,9 +50,9 @@ __all__ = [
     "grid_px",
     "hadamard",
     "mean_features",
+    "pca_colours",
     "phi_s",
-    "resized",
-    "similarity",
+    "resize",
     "take_view",
     "tiles",
     "trained_for",
@@ -372,7 +372,7 @@ class FeatSharp(nn.Module):
 
     def forward(self, photo):
         one = encoders.encoder(self.encoder, self.layer)
-        batch = images.check(photo)
+        batch = images.as_batch(photo)
         return torch.stack([_upsampled(one, p[None], 2, "featsharp", self)[0] for p in batch])
 
 
@@ -414,7 +414,7 @@ def grid_px(encoder, photo):
     return tuple(round(side / short * native / patch) * patch for side in (height, width))
 
 
-def resized(photo, size):
+def resize(photo, size):
     """Resize photos to (height, width), or to a square of so many px; bicubic, anti-aliased."""
     size = (size, size) if isinstance(size, int) else tuple(size)
     if tuple(photo.shape[-2:]) == size:
@@ -436,7 +436,7 @@ def encode(encoder, photo, factor=1):
     batch = _one(photo)
     size = [factor * side for side in grid_px(encoder, batch)]
     with torch.inference_mode():
-        return encoder.encode(resized(batch, size))[0]
+        return encoder.encode(resize(batch, size))[0]
 
 
 def tiles(encoder, photo, factor):
@@ -486,9 +486,9 @@ def _upsampled(encoder, batch, factor, method, model=None):
     with torch.inference_mode():
         low = tiled = None
         if method != "tiles":
-            low = encoder.encode(resized(batch, size))
+            low = encoder.encode(resize(batch, size))
         if method in ("tiles", "featsharp"):
-            large = resized(batch, [factor * side for side in size])
+            large = resize(batch, [factor * side for side in size])
             tiled = tiles(encoder, large, factor)
         if method == "tiles":
             return tiled
@@ -508,7 +508,7 @@ def _upsampled(encoder, batch, factor, method, model=None):
 
 
 def _one(photo):
-    batch = images.check(photo, min_px=32)
+    batch = images.as_batch(photo, min_px=32)
     if len(batch) != 1:
         raise images.PhotoError(f"photo is a batch of {len(batch)}; give one: photo[0].")
     return batch
@@ -557,7 +557,7 @@ def take_view(photo, box, size):
     size = (size, size) if isinstance(size, int) else tuple(size)
     # first at about the photo's own resolution, then averaged down: no aliasing
     times = max(1, math.ceil(float(box[2]) * photo.shape[-1] / size[1]))
-    return resized(view_of(photo, box, [times * side for side in size]), size)
+    return resize(view_of(photo, box, [times * side for side in size]), size)
 
 
 def fidelity(predicted, target):
@@ -622,8 +622,8 @@ def fit(encoder, photo, factor=2, steps=80, views=18, seed=0, progress=True):
     boxes = draw_views(views, generator, max_zoom=factor)
     boxes = boxes[torch.randperm(views, generator=generator)]
     with torch.inference_mode():
-        low = encoder.encode(resized(batch, size))
-        tiled = tiles(encoder, resized(batch, [factor * side for side in size]), factor)
+        low = encoder.encode(resize(batch, size))
+        tiled = tiles(encoder, resize(batch, [factor * side for side in size]), factor)
         seen = torch.cat([encoder.encode(take_view(batch, box, size)) for box in boxes])
     low, tiled, seen = (maps.clone() for maps in (low, tiled, seen))  # out of inference mode
     with torch.random.fork_rng([]):
@@ -707,13 +707,13 @@ def mean_features(encoder, photos):
     return mean - mean.mean((1, 2), keepdim=True)
 
 
-def similarity(features, row, column, centre=None):
+def cosine_similarity(features, row, column, centre=None):
     """Cosine similarity of one cell's vector with every cell's: 1 the same, 0 unrelated.
 
     features: (C, H, W). row, column: a cell. centre: (C,) is subtracted first; None takes the
     map's own mean, since all vectors of a network share a direction that tells nothing.
     Returns (H, W) in [-1, 1]. Raises ValueError for a cell outside.
-    >>> similarity(torch.randn(8, 4, 5), 1, 2).shape
+    >>> cosine_similarity(torch.randn(8, 4, 5), 1, 2).shape
     torch.Size([4, 5])
     """
     _, height, width = features.shape
@@ -726,12 +726,12 @@ def similarity(features, row, column, centre=None):
     return torch.einsum("c,chw->hw", unit[:, row, column], unit)
 
 
-def brightest(score, size_px):
+def argmax_px(score, size_px):
     """Return (x, y), in px: the middle of the brightest cell of a map (n, n) of a square photo.
 
     size_px: the photo's side.
 
-    >>> brightest(torch.eye(4)[[1, 0, 0, 0]] * torch.tensor([0, 1, 0, 0]), 80)
+    >>> argmax_px(torch.eye(4)[[1, 0, 0, 0]] * torch.tensor([0, 1, 0, 0]), 80)
     (30.0, 10.0)
     """
     row, column = divmod(int(score.argmax()), score.shape[1])
@@ -739,13 +739,13 @@ def brightest(score, size_px):
     return (column + 0.5) * cell_px, (row + 0.5) * cell_px
 
 
-def colours(maps, like=None):
+def pca_colours(maps, like=None):
     """Show maps as colours: the three directions in which features vary most, as red, green, blue.
 
     maps: a list of (C, h, w), of any sizes. like: the map that the directions are taken from; None
     takes the first. One basis and one scale serve all, so equal colours mean equal features.
     Returns a list of photos (3, h, w) in [0, 1].
-    >>> [tuple(p.shape) for p in colours([torch.randn(8, 4, 4), torch.randn(8, 9, 9)])]
+    >>> [tuple(p.shape) for p in pca_colours([torch.randn(8, 4, 4), torch.randn(8, 9, 9)])]
     [(3, 4, 4), (3, 9, 9)]
     """
     maps = list(maps)

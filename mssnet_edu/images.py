@@ -19,7 +19,7 @@ from PIL import Image
 
 __all__ = [
     "PhotoError",
-    "check",
+    "as_batch",
     "check_target",
     "crop",
     "from_numpy",
@@ -310,7 +310,7 @@ def to_pillow(photo: torch.Tensor) -> Image.Image:
     >>> to_pillow(torch.zeros(3, 2, 4)).size
     (4, 2)
     """
-    batch = check(photo)
+    batch = as_batch(photo)
     if batch.shape[0] != 1:
         raise PhotoError(
             f"photo is a batch of {batch.shape[0]}; one photo was expected. Choose one: photo[0]."
@@ -379,7 +379,7 @@ def to_numpy(photo: torch.Tensor) -> np.ndarray:
     >>> to_numpy(torch.zeros(3, 2, 4)).shape
     (2, 4, 3)
     """
-    batch = check(photo).detach().movedim(1, -1).contiguous().cpu().numpy().copy()
+    batch = as_batch(photo).detach().movedim(1, -1).contiguous().cpu().numpy().copy()
     return batch[0] if photo.ndim == 3 else batch
 
 
@@ -484,7 +484,7 @@ def _exists(file: Path) -> PhotoError:
 
 
 def like(batch: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
-    """A batch (N, 3, H, W), as `check` makes it, in the form that came: one photo, or a batch.
+    """A batch (N, 3, H, W), as `as_batch` makes it, in the form that came: one photo, or a batch.
 
     >>> like(torch.rand(1, 3, 8, 9), torch.rand(3, 8, 9)).shape
     torch.Size([3, 8, 9])
@@ -492,7 +492,7 @@ def like(batch: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
     return batch if photo.ndim == 4 else batch[0]
 
 
-def check(photo: torch.Tensor, name: str = "photo", min_px: int = 1) -> torch.Tensor:
+def as_batch(photo: torch.Tensor, name: str = "photo", min_px: int = 1) -> torch.Tensor:
     """Return a photo as a batch (N, 3, H, W), or say what is wrong with it.
 
     photo: (3, H, W) or (N, 3, H, W) float32, sRGB in [0, 1]; a grey one, (1, H, W), is seen as
@@ -501,9 +501,9 @@ def check(photo: torch.Tensor, name: str = "photo", min_px: int = 1) -> torch.Te
     name: what the message calls it; min_px: the shortest side allowed.
     Returns a view: no memory is copied. Raises PhotoError.
 
-    >>> check(torch.rand(3, 8, 9)).shape
+    >>> as_batch(torch.rand(3, 8, 9)).shape
     torch.Size([1, 3, 8, 9])
-    >>> check(torch.full((3, 8, 9), 255.0).tril())
+    >>> as_batch(torch.full((3, 8, 9), 255.0).tril())
     Traceback (most recent call last):
     mssnet_edu.images.PhotoError: photo holds values from 0 to 255; expected 0 to 1. Divide by 255.
     """

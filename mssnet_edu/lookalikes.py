@@ -38,7 +38,7 @@ def find(small, factor=8, count=12, photos=None):
     >>> F.avg_pool2d(answers, 8).sub(0.5).abs().max() < 0.5 / 255
     tensor(True)
     """
-    batch = images.check(small, "small")
+    batch = images.as_batch(small, "small")
     factor, count = arguments.whole(factor, "factor", 2, 16), arguments.whole(count, "count", 1)
     height, width = batch.shape[-2:]
     if len(batch) != 1 or max(height, width) > 8:

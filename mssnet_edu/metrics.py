@@ -103,8 +103,8 @@ def consistency_db(answer, photo_small, method="area", linear_light=False):
     >>> consistency_db(small.repeat_interleave(4, -1).repeat_interleave(4, -2), small) > 100
     True
     """
-    large = images.check(answer, "answer")
-    small = images.check(photo_small, "photo_small")
+    large = images.as_batch(answer, "answer")
+    small = images.as_batch(photo_small, "photo_small")
     arguments.choice(method, "method", ("area", "bicubic", "nearest", "bicubic-aliased"))
     height, width = small.shape[-2:]
     factor = large.shape[-1] // width
@@ -121,7 +121,7 @@ def consistency_db(answer, photo_small, method="area", linear_light=False):
 
 
 def _pair(a, b, border_px, min_px=1):
-    first, second = images.check(a, "a"), images.check(b, "b")
+    first, second = images.as_batch(a, "a"), images.as_batch(b, "b")
     if a.shape != b.shape:
         raise images.PhotoError(
             f"a is {_size(a)} and b is {_size(b)}; only photos of the same shape can be compared. "

@@ -60,7 +60,7 @@ def deblur(
     >>> deblur(torch.ones(3, 40, 50), Half()).mean()
     tensor(0.5000)
     """
-    batch = images.check(photo)
+    batch = images.as_batch(photo)
     rules = _rules(model, "deblur")
     _check_size(batch, rules)
     answer = _apply(batch, rules, 1, 1, _Options(tile_px, progress, max_memory_mb))
@@ -92,7 +92,7 @@ def upscale(
     >>> upscale(torch.rand(3, 10, 12), 4, "bicubic").shape
     torch.Size([3, 40, 48])
     """
-    batch = images.check(photo)
+    batch = images.as_batch(photo)
     if isinstance(factor, bool) or factor not in FACTORS:
         known = ", ".join(map(str, FACTORS))
         raise ValueError(f"factor is {factor!r}; expected one of {known}.")

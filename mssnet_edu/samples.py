@@ -1,7 +1,7 @@
 """The photographs and the video clip that come with the course, each with its credit.
 
 Pictures lie in `data/photos`, the clip in `data/video`; `data/photos/CREDITS.tsv` lists them all.
-`maxim` gives what another network made of a few of them, computed beforehand.
+`maxim_answer` gives what another network made of a few of them, computed beforehand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 
 from mssnet_edu import images
 
-__all__ = ["Sample", "clip", "find_data", "info", "load", "maxim", "names"]
+__all__ = ["Sample", "clip", "find_data", "info", "load", "maxim_answer", "names"]
 
 _KINDS = ("old", "sharp", "blurred", "clip")
 
@@ -147,18 +147,18 @@ def clip(name: str = "cockatoo", start: int = 0, frames: int | None = None) -> t
     return images.load_frames(find_data(sample.file), start, frames)
 
 
-def maxim(photo: torch.Tensor) -> torch.Tensor:
+def maxim_answer(photo: torch.Tensor) -> torch.Tensor:
     """What the network MAXIM makes of a blurred photo: looked up, for it was computed beforehand.
 
-    photo: (3, H, W), one of those that MAXIM was given (scripts/run_maxim.py): the five really
-    blurred photos, and those that notebook 03 blurs. Returns (3, H, W), sRGB in [0, 1]. Raises
-    ValueError for any other photo. Source: Tu et al., "MAXIM: Multi-Axis MLP for Image Processing",
-    CVPR 2022; the weights were trained on GoPro.
+    photo: (3, H, W), one of those that MAXIM was given (tools/provenance/run_maxim.py): the five
+    really blurred photos, and those that notebook 03 blurs. Returns (3, H, W), sRGB in [0, 1].
+    Raises ValueError for any other photo. Source: Tu et al., "MAXIM:
+    Multi-Axis MLP for Image Processing", CVPR 2022; the weights were trained on GoPro.
 
-    >>> maxim(load("real_motion_text")).shape == load("real_motion_text").shape
+    >>> maxim_answer(load("real_motion_text")).shape == load("real_motion_text").shape
     True
     """
-    batch = images.check(photo)
+    batch = images.as_batch(photo)
     folder = find_data("maxim")
     given = {path: path.with_suffix(".png") for path in (folder / "known").glob("*.webp")}
     credited = _credits(find_data("photos/CREDITS.tsv"))
@@ -170,5 +170,5 @@ def maxim(photo: torch.Tensor) -> torch.Tensor:
             return images.load(answer)
     raise ValueError(
         f"MAXIM's answers were computed beforehand, for {len(given)} photos, and this is none of "
-        "them. It must be one of them, whole and unchanged; scripts/run_maxim.py computes others."
+        "them. It must be one of them, whole and unchanged. Others: tools/provenance/run_maxim.py."
     )

@@ -1,9 +1,6 @@
 """What all tests share: a marker by directory, and the stricter nbmake."""
 
-import importlib.util
 from pathlib import Path
-
-import pytest
 
 TESTS = Path(__file__).resolve().parent
 GROUPS = ("unit", "notebooks", "browser")
@@ -26,17 +23,3 @@ def pytest_collection_modifyitems(items):
             group = item.path.relative_to(TESTS).parts[0]
             if group in GROUPS:
                 item.add_marker(group)
-
-
-@pytest.fixture(scope="session")
-def load_script():
-    """Import a script by its name: load_script("render_cards")."""
-
-    def load(name: str):
-        path = TESTS.parent / "scripts" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load

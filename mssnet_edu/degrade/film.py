@@ -35,7 +35,7 @@ def add_noise(photo, sigma, seed=0):
     >>> add_noise(torch.full((3, 8, 8), 0.5), sigma=0.1).shape
     torch.Size([3, 8, 8])
     """
-    batch = images.check(photo)
+    batch = images.as_batch(photo)
     sigma = arguments.number(sigma, "sigma", low=0)
     noise = torch.randn(batch.shape, generator=arguments.generator(seed)).to(batch.device)
     return images.like((batch + sigma * noise).clamp(0, 1), photo)
@@ -52,7 +52,7 @@ def add_shot_noise(photo, photons, seed=0):
     >>> add_shot_noise(torch.full((3, 8, 8), 0.5), photons=100).shape
     torch.Size([3, 8, 8])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     photons = arguments.number(photons, "photons", low=1, high=1e7)
     expected = images.to_linear(batch).cpu() * photons
     counted = torch.poisson(expected, generator=arguments.generator(seed)).to(batch.device)
@@ -68,7 +68,7 @@ def jpeg(photo, quality=50):
     >>> jpeg(torch.rand(3, 32, 40), quality=30).shape
     torch.Size([3, 32, 40])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     quality = arguments.whole(quality, "quality", low=1, high=95)
     back = []
     for one in batch:
@@ -113,7 +113,7 @@ def old_photo(
     >>> old.photo.shape, list(old.steps)
     (torch.Size([3, 48, 32]), ['tone', 'blur', 'fade', 'grain', 'scratches', 'small', 'jpeg'])
     """
-    images.check(photo, min_px=8)
+    images.as_batch(photo, min_px=8)
     arguments.choice(tone, "tone", ("grey", "sepia", "colour"))
     fade = arguments.number(fade, "fade", low=0, high=1)
     grain = arguments.number(grain, "grain", low=0, high=1)
@@ -124,7 +124,7 @@ def old_photo(
     kernel = defocus_kernel(blur_px)
 
     steps = {}
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     steps["tone"] = batch = _toned(batch, tone)
     steps["blur"] = batch = blur(batch, kernel)
     steps["fade"] = batch = _faded(batch, fade, rng)

@@ -179,7 +179,7 @@ def motion_blur(photo, path_px, linear_light=True):
     >>> motion_blur(torch.rand(3, 32, 32), torch.zeros(4, 2)).shape
     torch.Size([3, 32, 32])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     rows = arguments.path(path_px)
     height, width = batch.shape[-2:]
     reach = math.ceil(rows[:, :2].abs().max().item())
@@ -250,8 +250,8 @@ def average_frames(frames, linear_light=True):
             raise ValueError(
                 f"frames have different shapes, {sorted(shapes)}; a mean needs equal ones."
             )
-        frames = torch.stack([images.check(frame, "frame")[0] for frame in frames])
-    batch = images.check(frames, "frames").clamp(0, 1)
+        frames = torch.stack([images.as_batch(frame, "frame")[0] for frame in frames])
+    batch = images.as_batch(frames, "frames").clamp(0, 1)
     if not linear_light:
         return batch.mean(0)
     return images.to_srgb(images.to_linear(batch).mean(0))

@@ -85,7 +85,7 @@ def blur(photo, kernel, linear_light=True, border="reflect"):
     >>> blur(torch.rand(3, 32, 40), gaussian_kernel(1.5)).shape
     torch.Size([3, 32, 40])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     kernel = arguments.kernel(kernel)
     arguments.choice(border, "border", tuple(BORDERS))
     height, width = batch.shape[-2:]

@@ -33,7 +33,7 @@ def downscale(photo, factor, method="area", linear_light=False):
     >>> downscale(torch.rand(3, 64, 96), 8).shape
     torch.Size([3, 8, 12])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     factor = arguments.whole(factor, "factor", low=1)
     arguments.choice(method, "method", DOWN)
     height, width = batch.shape[-2:]
@@ -62,7 +62,7 @@ def enlarge(photo, factor, method="bicubic"):
     >>> enlarge(torch.rand(3, 8, 12), 8).shape
     torch.Size([3, 64, 96])
     """
-    batch = images.check(photo).clamp(0, 1)
+    batch = images.as_batch(photo).clamp(0, 1)
     factor = arguments.whole(factor, "factor", low=1, high=64)
     arguments.choice(method, "method", UP)
     height, width = batch.shape[-2:]
@@ -125,7 +125,7 @@ def crop_to_multiple(photo, factor):
     >>> crop_to_multiple(torch.rand(3, 452, 322), 8).shape
     torch.Size([3, 448, 320])
     """
-    images.check(photo)
+    images.as_batch(photo)
     factor = arguments.whole(factor, "factor", low=1)
     height, width = photo.shape[-2:]
     if min(height, width) < factor:

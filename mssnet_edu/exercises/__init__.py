@@ -1,8 +1,8 @@
 """Exercises that check themselves: `me.check("00-a", answer)`, and `me.hint("00-a")` for one hint.
 
 Each lesson has a module, lesson_00.py and so on, with a list EXERCISES. It is the one source of an
-exercise's task, stub, hints, solution and check; scripts/notebooks.py writes the notebooks' cells
-from it. An id is the lesson's number and a letter: "02-b".
+exercise's task, stub, hints, solution and check; tools/notebooks/build.py writes the notebooks'
+cells from it. An id is the lesson's number and a letter: "02-b".
 
 >>> import mssnet_edu as me
 >>> me.check("00-a", None)

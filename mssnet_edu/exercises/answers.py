@@ -82,7 +82,7 @@ def photo(value, shape, name="The answer") -> torch.Tensor:
             f"{name} holds {value.dtype}; expected torch.float32, with numbers from 0 to 1."
         )
     try:
-        return images.check(value.float(), name)[0].detach()
+        return images.as_batch(value.float(), name)[0].detach()
     except (TypeError, ValueError) as error:
         raise Mistake(str(error)) from None
 

@@ -81,8 +81,8 @@ def make_consistent(answer, small):
 """,
     check=_make_consistent,
     why="This is x + A⁺(y - A x), the smallest change that makes an answer consistent. It shifts "
-    "whole blocks, so seams can appear; `me.hallucination.project` spreads the correction evenly, "
-    "and takes care of pixels that are black or white already.",
+    "whole blocks, so seams can appear; `me.hallucination.back_project` spreads the correction "
+    "evenly, and takes care of pixels that are black or white already.",
     wrong={
         "lambda a, s: a": "unchanged",
         'lambda a, s: me.degrade.enlarge(s, 8, "nearest")': "mosaic",

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from mssnet_edu import degrade, images, models, restore, samples
 from mssnet_edu.degrade import arguments
-from mssnet_edu.hallucination.operators import Downscale, project
+from mssnet_edu.hallucination.operators import Downscale, back_project
 
 __all__ = ["borrow_detail", "candidates", "swap_invented"]
 
@@ -42,7 +42,7 @@ def candidates(photo_small, n=6, *, seed=0, exemplars=None, progress=False):
     >>> [photo.shape[-1] for photo in found.values()]
     [128, 128]
     """
-    batch = images.check(photo_small, "photo_small")
+    batch = images.as_batch(photo_small, "photo_small")
     sides = batch.shape[-2:]
     if photo_small.dim() != 3 or not (min(sides) >= MIN_PX and max(sides) <= MAX_PX):
         raise images.PhotoError(
@@ -57,7 +57,7 @@ def candidates(photo_small, n=6, *, seed=0, exemplars=None, progress=False):
     for name, make in _recipes(seed, exemplars, large)[:n]:
         if progress:
             print(f"{len(found) + 1} of {n}: {name}", flush=True)
-        found[name] = project(make(small), photo_small)
+        found[name] = back_project(make(small), photo_small)
     return found
 
 
@@ -163,8 +163,8 @@ def borrow_detail(photo_small, exemplar, patch_px=4, strength=1.0):
     >>> borrow_detail(torch.rand(3, 16, 16), torch.rand(3, 64, 64)).shape
     torch.Size([3, 128, 128])
     """
-    images.check(photo_small, "photo_small", min_px=patch_px)
-    images.check(exemplar, "exemplar", min_px=FACTOR * patch_px)
+    images.as_batch(photo_small, "photo_small", min_px=patch_px)
+    images.as_batch(exemplar, "exemplar", min_px=FACTOR * patch_px)
     exemplar = images.luma(degrade.crop_to_multiple(exemplar, FACTOR))
     a = Downscale(FACTOR)
     exemplar_small = a(exemplar)
@@ -212,4 +212,4 @@ def swap_invented(photo_small, other):
     """
     factor = other.shape[-1] // photo_small.shape[-1]
     a = Downscale(max(1, factor))
-    return project(a.smooth(photo_small) + other - a.smooth(a(other)), photo_small)
+    return back_project(a.smooth(photo_small) + other - a.smooth(a(other)), photo_small)

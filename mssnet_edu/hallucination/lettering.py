@@ -16,11 +16,11 @@ from mssnet_edu.degrade import arguments
 from mssnet_edu.degrade.optics import convolve
 from mssnet_edu.hallucination.operators import Downscale
 
-__all__ = ["Lettering", "plates", "signs"]
+__all__ = ["Lettering", "ambiguous_plates", "ambiguous_signs"]
 
 
 class Lettering(NamedTuple):
-    """What `signs` and `plates` return.
+    """What `ambiguous_signs` and `ambiguous_plates` return.
 
     small: (3, H, W), the small photo of all of them. answers: {text: (3, 8H, 8W)}, all of which
     become `small`; the first is the photo itself. letters_px: how tall a letter is in `small`.
@@ -69,7 +69,7 @@ PLATE_SPACE = (42, 136)
 DIGITS, CAPITALS = "0123456789", "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
-def signs(words=SIGN_WORDS):
+def ambiguous_signs(words=SIGN_WORDS):
     """A street sign that forbids, and others, just as consistent, that do not.
 
     words: what to write in place of PROHIBITED, from the letters A D E G I L M O P R S T U.
@@ -77,7 +77,7 @@ def signs(words=SIGN_WORDS):
     small photo hardly changes, and then corrected, mostly within the ink. All are rounded to the
     256 levels of a file. Returns a `Lettering`: 12 x 16 px, and answers eight times larger.
 
-    >>> found = signs(("TOLERATED",))
+    >>> found = ambiguous_signs(("TOLERATED",))
     >>> list(found.answers), found.letters_px < 2
     (['PROHIBITED', 'TOLERATED'], True)
     """
@@ -168,14 +168,14 @@ def _moved(photo, wiped, word, places, small, tries=120, seed=0):
     return places
 
 
-def plates(n=3):
+def ambiguous_plates(n=3):
     """A real number plate, and n others that become the same small photo, character by character.
 
     The photo is the smeared car of notebook 01, its blur undone and its size halved. Other
     characters are drawn in the plate's ink; for each place those are taken that change the small
     photo the least. Rounded to the 256 levels of a file. Returns a `Lettering`: 12 x 8 px.
 
-    >>> found = plates(1)
+    >>> found = ambiguous_plates(1)
     >>> len(found.answers), found.letters_px < 2
     (2, True)
     """

@@ -23,12 +23,12 @@ from mssnet_edu.degrade.optics import convolve
 __all__ = [
     "Downscale",
     "Shares",
+    "back_project",
+    "blend_invented",
     "blockiness",
-    "dial",
-    "project",
-    "shares",
-    "split",
-    "start",
+    "energy_shares",
+    "pseudo_inverse",
+    "range_null_split",
 ]
 
 METHODS = ("area", "bicubic")
@@ -198,7 +198,7 @@ def _solve(square, goal, tolerance=1e-9, most=500):
     return found
 
 
-def split(photo_small, answer, downscale="area"):
+def range_null_split(photo_small, answer, downscale="area"):
     """Take an answer apart: what the small photo recorded, and what was invented.
 
     photo_small: (3, H, W) or (N, 3, H, W); answer: the same, a whole number of times larger.
@@ -209,7 +209,7 @@ def split(photo_small, answer, downscale="area"):
     Raises PhotoError where the sizes do not fit.
 
     >>> small = torch.rand(3, 4, 4)
-    >>> recorded, invented = split(small, torch.rand(3, 32, 32))
+    >>> recorded, invented = range_null_split(small, torch.rand(3, 32, 32))
     >>> bool(Downscale(8)(invented).abs().max() < 1e-6)
     True
     """
@@ -218,22 +218,22 @@ def split(photo_small, answer, downscale="area"):
     return a.pinv(photo_small.detach()), answer - a.pinv(a(answer))
 
 
-def start(photo_small, factor=8, kind="smooth", downscale="area"):
+def pseudo_inverse(photo_small, factor=8, kind="smooth", downscale="area"):
     """A large photo made from the recorded numbers alone, which downscales to them exactly.
 
     kind: "mosaic", A⁺ y: the one with the least energy; for area downscales, even squares.
     "smooth", K (A K)⁻¹ y: a bicubic enlargement, corrected. Not clamped.
 
-    >>> start(torch.rand(3, 4, 6)).shape
+    >>> pseudo_inverse(torch.rand(3, 4, 6)).shape
     torch.Size([3, 32, 48])
     """
-    images.check(photo_small, "photo_small")
+    images.as_batch(photo_small, "photo_small")
     arguments.choice(kind, "kind", STARTS)
     a = downscale if isinstance(downscale, Downscale) else _plain(factor, downscale)
     return a.pinv(photo_small) if kind == "mosaic" else a.smooth(photo_small)
 
 
-def project(answer, photo_small, downscale="area", kind="smooth", rounds=40, eight_bit=False):
+def back_project(answer, photo_small, downscale="area", kind="smooth", rounds=40, eight_bit=False):
     """Make an answer consistent: change it as little as needed, until it downscales to the photo.
 
     answer: (3, fH, fW) or (N, 3, fH, fW), sRGB in [0, 1]; photo_small: (3, H, W) or a batch.
@@ -247,7 +247,7 @@ def project(answer, photo_small, downscale="area", kind="smooth", rounds=40, eig
 
     >>> small = torch.rand(3, 8, 8)
     >>> from mssnet_edu.metrics import consistency_db
-    >>> consistency_db(project(torch.rand(3, 64, 64), small), small) > 50
+    >>> consistency_db(back_project(torch.rand(3, 64, 64), small), small) > 50
     True
     """
     a = operator(photo_small, answer, downscale)
@@ -273,23 +273,25 @@ def _push_free(photo, error, a, push):
     return (photo + push(error * harder)).clamp(0, 1)
 
 
-def dial(photo_small, answer, alpha, kind="smooth", downscale="area"):
+def blend_invented(photo_small, answer, alpha, kind="smooth", downscale="area"):
     """Turn the invented part down or up: the start plus alpha times all that the answer adds to it.
 
     alpha: 0 is what was recorded and nothing else, 1 the whole (consistent) answer, 2 twice as much
-    invention. kind: what 0 looks like, as in `start`. Both ends, 0 and 1, are projected and lie in
-    [0, 1], so every position between them agrees with the small photo; beyond 1, clamping can spoil
-    it. Returns the answer's shape, in [0, 1].
+    invention. kind: what 0 looks like, as in `pseudo_inverse`. Both ends, 0 and 1, are projected
+    and lie in [0, 1], so every position between them agrees with the small photo; beyond 1,
+    clamping can spoil it. Returns the answer's shape, in [0, 1].
 
     >>> small = torch.rand(3, 4, 4)
-    >>> dial(small, torch.rand(3, 32, 32), 0.5).shape
+    >>> blend_invented(small, torch.rand(3, 32, 32), 0.5).shape
     torch.Size([3, 32, 32])
     """
     alpha = arguments.number(alpha, "alpha", low=0, high=4)
     a = operator(photo_small, answer, downscale)
     # more rounds would press a clipped area's blocks apart: they agree better and show as seams
-    base = project(start(photo_small, a.factor, kind, a), photo_small, a, kind, START_ROUNDS)
-    full = project(answer, photo_small, a, kind)
+    base = back_project(
+        pseudo_inverse(photo_small, a.factor, kind, a), photo_small, a, kind, START_ROUNDS
+    )
+    full = back_project(answer, photo_small, a, kind)
     return (base + alpha * (full - base)).clamp(0, 1)
 
 
@@ -308,15 +310,16 @@ class Shares(NamedTuple):
     invented_db: float
 
 
-def shares(photo_small, answer, downscale="area"):
+def energy_shares(photo_small, answer, downscale="area"):
     """Count what was recorded and what was invented, in numbers and in energy: a `Shares`.
 
-    As in `split`. The share of numbers depends on the factor alone: 63/64 at 8x.
+    As in `range_null_split`. The share of numbers depends on the factor alone: 63/64 at 8x.
 
-    >>> print(f"{shares(torch.rand(3, 4, 4), torch.rand(3, 32, 32)).numbers_invented_share:.4f}")
+    >>> shares = energy_shares(torch.rand(3, 4, 4), torch.rand(3, 32, 32))
+    >>> print(f"{shares.numbers_invented_share:.4f}")
     0.9844
     """
-    recorded, invented = split(photo_small, answer, downscale)
+    recorded, invented = range_null_split(photo_small, answer, downscale)
     flat = recorded - recorded.mean((-2, -1), keepdim=True)
     known, made = float(flat.double().square().sum()), float(invented.double().square().sum())
     whole = max(known + made, 1e-30)
@@ -344,7 +347,7 @@ def blockiness(photo, factor=8):
     >>> blockiness(torch.rand(3, 64, 64)) < 1.2
     True
     """
-    batch = images.check(photo)
+    batch = images.as_batch(photo)
     factor = arguments.whole(factor, "factor", low=4)
     across, within = [], []
     for grid in (batch, batch.mT):
@@ -359,8 +362,8 @@ def blockiness(photo, factor=8):
 
 def operator(photo_small, answer, downscale="area"):
     """The `Downscale` that leads from an answer's size to the small photo's, or a PhotoError."""
-    small = images.check(photo_small, "photo_small")
-    large = images.check(answer, "answer")
+    small = images.as_batch(photo_small, "photo_small")
+    large = images.as_batch(answer, "answer")
     factor = max(1, large.shape[-1] // small.shape[-1])
     if isinstance(downscale, Downscale):
         factor = downscale.factor

@@ -10,17 +10,17 @@ import torch
 from mssnet_edu import images
 from mssnet_edu.degrade import arguments
 
-__all__ = ["frontier", "gradient_histogram", "spectrum_slope"]
+__all__ = ["gradient_histogram", "pareto_front", "spectrum_slope"]
 
 
-def frontier(points):
+def pareto_front(points):
     """Which answers no other one beats at both: more faithful and perceptually nearer.
 
     points: {name: (psnr_db, distance)}, more dB and less distance being better. Returns those
     for which no other is better at one and at least as good at the other, the least faithful first.
     Source: Blau and Michaeli 2018, the perception-distortion plane.
 
-    >>> frontier({"soft": (25, 0.6), "sharp": (20, 0.3), "neither": (19, 0.5)})
+    >>> pareto_front({"soft": (25, 0.6), "sharp": (20, 0.3), "neither": (19, 0.5)})
     {'sharp': (20, 0.3), 'soft': (25, 0.6)}
     """
 
@@ -41,7 +41,7 @@ def gradient_histogram(photo, bins=41, most=0.25):
     >>> gradient_histogram(torch.zeros(3, 8, 8))[1].max()
     tensor(1.)
     """
-    grey = images.luma(images.check(photo))
+    grey = images.luma(images.as_batch(photo))
     bins = arguments.whole(bins, "bins", low=3)
     most = arguments.number(most, "most", low=1e-6)
     across, down = grey[..., 1:] - grey[..., :-1], grey[..., 1:, :] - grey[..., :-1, :]
@@ -62,7 +62,7 @@ def spectrum_slope(photo, finest=0.45):
     >>> spectrum_slope(torch.rand(3, 64, 64))[2] > -0.5
     True
     """
-    batch = images.check(photo, min_px=32)
+    batch = images.as_batch(photo, min_px=32)
     grey = images.luma(batch)[0, 0]
     height, width = grey.shape
     window = torch.hann_window(height)[:, None] * torch.hann_window(width)[None]

@@ -3,7 +3,7 @@
 Where many answers that explain the photo equally well agree, there is little room for error. Where
 they differ, at most one of them is right. So their spread says something about the error, without
 knowing the original; how much, was measured once, on photographs whose original is known
-(scripts/calibrate_trust.py), and stands in trust.json beside this file.
+(training/calibrate_trust.py), and stands in trust.json beside this file.
 """
 
 import functools
@@ -99,7 +99,7 @@ def cell_error(answer, truth, cell_px=CELL_PX):
     >>> cell_error(torch.zeros(3, 16, 16), torch.full((3, 16, 16), 0.2))[0, 0].round()
     tensor(51.)
     """
-    images.check(answer, "answer")
+    images.as_batch(answer, "answer")
     if answer.shape != truth.shape:
         raise images.PhotoError(
             f"answer has the shape {tuple(answer.shape)}, truth {tuple(truth.shape)}; expected one."
@@ -170,7 +170,7 @@ def _stacked(candidates, answer):
             "me.hallucination.candidates(photo_small) finds some."
         )
     for name, photo in named.items():
-        images.check(photo, f"candidates[{name!r}]")
+        images.as_batch(photo, f"candidates[{name!r}]")
     first = next(iter(named.values()))
     if isinstance(answer, str):
         if answer not in named:
@@ -178,7 +178,7 @@ def _stacked(candidates, answer):
             raise ValueError(f"answer is {answer!r}; expected one of {known}, or a photo")
         answer = named[answer]
     answer = first if answer is None else answer
-    images.check(answer, "answer")
+    images.as_batch(answer, "answer")
     for name, photo in [*named.items(), ("answer", answer)]:
         if photo.shape != first.shape or photo.shape[-1] % CELL_PX or photo.shape[-2] % CELL_PX:
             raise images.PhotoError(

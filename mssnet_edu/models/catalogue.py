@@ -252,7 +252,10 @@ def render_card(model_info):
         lines += ["Nothing yet.", ""]
     lines += ["## Known failures", ""]
     lines += [f"- {failure}" for failure in i.failures] or ["None known yet."]
-    lines += ["", f"<!-- rendered from {i.name}.json by scripts/render_cards.py; do not edit -->"]
+    lines += [
+        "",
+        f"<!-- rendered from {i.name}.json by tools/docs/render_cards.py; do not edit -->",
+    ]
     return "\n".join(lines) + "\n"
 
 

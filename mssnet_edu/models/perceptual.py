@@ -7,7 +7,7 @@ blurs first, so that moving a photo by one pixel hardly changes the answer.
 
 Sources: Ghildyal and Liu, "Shift-tolerant Perceptual Similarity Metric" (ECCV 2022); Zhang et al.,
 "LPIPS" (CVPR 2018). Weights: PyPI stlpips-pytorch 0.0.2 (BSD-2-Clause), by
-scripts/convert_perceptual.py.
+tools/provenance/convert_perceptual.py.
 """
 
 import torch

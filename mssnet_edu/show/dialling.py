@@ -38,7 +38,7 @@ class Dial(StaticToo, anywidget.AnyWidget):
 
         steps = (0.0, 0.5, 1.0, 2.0)
         return figures.laid_out(
-            [hallucination.dial(*self._photos, alpha, self.kind) for alpha in steps],
+            [hallucination.blend_invented(*self._photos, alpha, self.kind) for alpha in steps],
             titles=[f"{alpha:g} × invented" for alpha in steps],
             captions=[
                 "recorded only" if self.kind == "mosaic" else "a smooth guess",
@@ -70,8 +70,8 @@ def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
             f"answer is {answer.shape[-1]} x {answer.shape[-2]} px; the dial takes up to "
             f"{MAX_PX:,} pixels. Cut the same part out of both photos: me.images.crop"
         )
-    full = hallucination.project(answer, small)
-    smooth = hallucination.dial(small, full, 0)
+    full = hallucination.back_project(answer, small)
+    smooth = hallucination.blend_invented(small, full, 0)
     width = look.widths([answer], PICTURE_PX, tall_px=520)[0]
     height = width * answer.shape[-2] // answer.shape[-1]
     side = min(SIDE_PX, width // 2, (height - 60) * answer.shape[-1] // answer.shape[-2] // 2)

@@ -9,7 +9,7 @@ from mssnet_edu import images
 from mssnet_edu.show import look
 from mssnet_edu.show.look import Figure
 
-__all__ = ["axes", "beside", "detail", "kernel", "photos", "plot", "spectrum", "table"]
+__all__ = ["axes", "beside", "figure", "kernel", "photos", "spectrum", "table", "zoom_in"]
 
 
 def photos(photos, titles=None, captions=None, alt=None, columns=None, zoom=None, marks=None):
@@ -56,7 +56,9 @@ def laid_out(photos, titles, captions, alt, columns=None, zoom=None, marks=None,
     return Figure(look.card(_grid(cells, shown, columns), alt), alt)
 
 
-def detail(photos, box, titles=None, captions=None, alt=None, zoom=None, marks=None, overview=True):
+def zoom_in(
+    photos, box, titles=None, captions=None, alt=None, zoom=None, marks=None, overview=True
+):
     """Show one place of several photos, magnified, all at the same scale.
 
     photos: photos of the same scene, of any sizes. box: (left, top, width, height) in pixels of the
@@ -65,7 +67,8 @@ def detail(photos, box, titles=None, captions=None, alt=None, zoom=None, marks=N
     Pixels stay squares. Raises PhotoError if the box leaves the photo.
 
     >>> import torch
-    >>> detail([torch.rand(3, 8, 8), torch.rand(3, 64, 64)], (16, 16, 32, 32), titles=["1/8", "8x"])
+    >>> pair = [torch.rand(3, 8, 8), torch.rand(3, 64, 64)]
+    >>> zoom_in(pair, (16, 16, 32, 32), titles=["1/8", "8x"])
     Figure: The same place, magnified, in 2 photos: 1/8; 8x.
     """
     photos = _list(photos)
@@ -211,7 +214,7 @@ def spectrum(photo, titles=None, alt=None, keep=None):
     bar.set_label("strength (dB)")
     bar.outline.set_visible(False)
     alt = alt or _alt("Spectrum" if len(found) == 1 else "Spectra", titles)
-    return plot(fig, alt=alt)
+    return figure(fig, alt=alt)
 
 
 def _strength_db(grey):
@@ -226,11 +229,11 @@ def axes(columns=1, rows=1, width_px=720, height_px=380):
     """Make a matplotlib figure in the look of the course: returns (figure, axes).
 
     width_px, height_px: of one panel, in screen pixels; height_px None makes panels square.
-    axes: one Axes, or an array of them as `plt.subplots` gives. Show it with `plot`.
+    axes: one Axes, or an array of them as `plt.subplots` gives. Show it with `figure`.
 
     >>> fig, ax = axes()
     >>> _ = ax.plot([1, 2, 3])
-    >>> plot(fig, alt="A line that rises from 1 to 3.")
+    >>> figure(fig, alt="A line that rises from 1 to 3.")
     Figure: A line that rises from 1 to 3.
     """
     import matplotlib
@@ -246,7 +249,7 @@ def axes(columns=1, rows=1, width_px=720, height_px=380):
     return fig, grid
 
 
-def plot(fig, alt, caption=None):
+def figure(fig, alt, caption=None):
     """Turn a matplotlib figure into one with a description and an opaque background.
 
     fig: from `axes`, or any matplotlib Figure. alt: what it shows, in one sentence; required.
@@ -255,7 +258,7 @@ def plot(fig, alt, caption=None):
     >>> import matplotlib.figure
     >>> fig = matplotlib.figure.Figure()
     >>> _ = fig.subplots().plot([3, 1])
-    >>> plot(fig, alt="A line that falls.")
+    >>> figure(fig, alt="A line that falls.")
     Figure: A line that falls.
     """
     if not hasattr(fig, "savefig"):
@@ -319,7 +322,7 @@ def _finish(fig):
 def beside(*figures, alt=None):
     """Put finished figures side by side as one figure; narrow pages stack them.
 
-    figures: what `photos`, `spectrum`, `plot`, `table` and the others here return.
+    figures: what `photos`, `spectrum`, `figure`, `table` and the others here return.
     alt: what they show together. Raises TypeError for anything else.
 
     >>> beside(table([["one", 1]], ["name", "value"]), Figure("<p>text</p>", alt="A text."))

@@ -8,13 +8,13 @@ from mssnet_edu import images
 from mssnet_edu.show import look
 from mssnet_edu.show.comparison import StaticToo
 
-__all__ = ["Game", "game"]
+__all__ = ["Game", "guess_game"]
 
 PICTURE_PX = 384
 
 
 class Game(StaticToo, anywidget.AnyWidget):
-    """The widget behind `game`. `choices` holds 0 (left) or 1 (right) for each pair so far."""
+    """The widget behind `guess_game`. `choices` holds 0 (left) or 1 (right) for each pair."""
 
     _esm = look.script("game")
     _css = look.css("figures", "compare", "stages", "game")
@@ -46,7 +46,7 @@ class Game(StaticToo, anywidget.AnyWidget):
         )  # fmt: skip
 
 
-def game(pairs, seed=0, alt=None):
+def guess_game(pairs, seed=0, alt=None):
     """Play "which is the photograph?" with pairs of pictures.
 
     pairs: [(photograph, other)] or [(photograph, other, name of the other)], photos of one size,
@@ -54,7 +54,7 @@ def game(pairs, seed=0, alt=None):
     page: no kernel is needed. The widget's `choices` and `hits` may be read.
     Raises ValueError for no pairs, PhotoError where the two of a pair differ in size.
 
-    >>> widget = game([(torch.rand(3, 16, 16), torch.rand(3, 16, 16), "a network")])
+    >>> widget = guess_game([(torch.rand(3, 16, 16), torch.rand(3, 16, 16), "a network")])
     >>> widget.choices = [widget.rounds[0]["truth"]]
     >>> widget.hits
     1

@@ -9,8 +9,8 @@ from mssnet_edu.show import look
 
 __all__ = ["sliders"]
 
-# scripts/run_course.py looks for this word in the state of executed widgets. An error in a callback
-# fails no cell: without the mark nobody would ever hear of it.
+# tools/notebooks/run.py looks for this word in the state of executed widgets. An error in a
+# callback fails no cell: without the mark nobody would ever hear of it.
 ERROR_MARK = "mss-error"
 TRY_ALL = "MSSNET_EDU_TRY_SLIDERS"
 
@@ -137,7 +137,7 @@ def _html(result):
         return result
     if hasattr(result, "savefig"):  # first: matplotlib's figures have an empty _repr_html_
         raise TypeError(
-            "the function returned a matplotlib figure; return me.show.plot(fig, alt=…)"
+            "the function returned a matplotlib figure; return me.show.figure(fig, alt=…)"
         )
     if hasattr(result, "_repr_html_"):
         return result._repr_html_()

@@ -7,7 +7,7 @@ from mssnet_edu.show import figures, look
 from mssnet_edu.show.look import Figure
 from mssnet_edu.show.stages import signed
 
-__all__ = ["feature_viewer", "left_out", "receptive_fields", "unshuffle", "unshuffle_toy"]
+__all__ = ["ablation_chart", "feature_viewer", "receptive_fields", "unshuffle", "unshuffle_toy"]
 
 TOY_PX = 270  # how wide each part of the toy is drawn
 TOY_FACTORS = (1, 2, 4, 8)
@@ -286,7 +286,7 @@ def receptive_fields(photo, field, alt=None, share=0.9):
         for door, reach in zip(doors, reaches, strict=True)
     ]
     alt = alt or f"What one pixel of {field.stage} listens to: {'; '.join(said)}."
-    return figures.plot(fig, alt=alt)
+    return figures.figure(fig, alt=alt)
 
 
 # -- what an idea is worth -----------------------------------------------------------------------
@@ -298,26 +298,26 @@ VERDICTS = {
 }
 
 
-def left_out(gains, alt=None):
+def ablation_chart(gains, alt=None):
     """What is lost or won by leaving something out, beside what luck alone does.
 
     gains: {"full": [...], "name of what is left out": [...], ...}, in dB, one number for each seed,
     in the same order; the first entry is the complete network, the others may have fewer seeds. A
     dot is the difference to the complete network of the same seed; the grey band is as wide as
-    complete networks differ among themselves. The words follow `me.mssnet.beyond_luck`. Raises
-    ValueError for fewer than two entries, or fewer than two complete networks.
+    complete networks differ among themselves. The words follow `me.mssnet.beyond_seed_noise`.
+    Raises ValueError for fewer than two entries, or fewer than two complete networks.
 
-    >>> left_out({"full": [1.0, 1.1], "without": [0.6, 0.7]})
+    >>> ablation_chart({"full": [1.0, 1.1], "without": [0.6, 0.7]})
     Figure: Left out, without: -0.40, -0.40 dB, worse, outside the band. Luck alone: 0.10 dB.
     """
-    from mssnet_edu.mssnet import beyond_luck
+    from mssnet_edu.mssnet import beyond_seed_noise
 
     if len(gains) < 2:
         raise ValueError("gains needs the complete network and at least one that lacks something")
     (_, full), *others = gains.items()
     luck = max(full) - min(full)
     found = {
-        name: ([b - a for a, b in zip(full, scores, strict=False)], beyond_luck(full, scores))
+        name: ([b - a for a, b in zip(full, scores, strict=False)], beyond_seed_noise(full, scores))
         for name, scores in others
     }
     fig, ax = figures.axes(width_px=860, height_px=90 + 66 * len(found))
@@ -356,4 +356,4 @@ def left_out(gains, alt=None):
         for name, (differences, verdict) in found.items()
     )
     alt = alt or f"Left out, {said}. Luck alone: {luck:.2f} dB."
-    return figures.plot(fig, alt=alt)
+    return figures.figure(fig, alt=alt)

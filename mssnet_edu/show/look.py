@@ -121,7 +121,7 @@ def mark_html(mark: str | None) -> str:
 
 def one_photo(photo: torch.Tensor, name: str = "photo") -> torch.Tensor:
     """(3, H, W) from (3, H, W) or a batch of one, clamped for showing."""
-    batch = images.check(photo, name=name)
+    batch = images.as_batch(photo, name=name)
     if batch.shape[0] != 1:
         raise images.PhotoError(
             f"{name} is a batch of {batch.shape[0]}; one photo was expected. Choose one: {name}[0]."

@@ -5,7 +5,7 @@ from pathlib import Path
 from mssnet_edu import hallucination, metrics, models
 from mssnet_edu._files import replacing
 from mssnet_edu.show import figures, look
-from mssnet_edu.show.trusting import covered
+from mssnet_edu.show.trusting import mask_doubtful
 
 __all__ = ["Report", "report"]
 
@@ -51,7 +51,7 @@ def report(photo, path=None, *, model=None, n=6, seed=0, title=None, progress=No
     if progress:
         print("comparing the answers", flush=True)
     doubt = hallucination.trust_map(found, answer)
-    shares = hallucination.shares(photo, answer)
+    shares = hallucination.energy_shares(photo, answer)
     agreement = metrics.consistency_db(answer, photo)
     title = title or "An enlarged photo: what was recorded, and what was invented"
     reading = _reading(photo, answer, name, found, doubt, shares, agreement)
@@ -132,8 +132,8 @@ def _where(expected):
 
 
 def _body(photo, answer, name, found, doubt, shares, agreement, title, reading):
-    recorded = hallucination.start(photo).clamp(0, 1)
-    invented = (0.5 + answer - hallucination.start(photo)).clamp(0, 1)
+    recorded = hallucination.pseudo_inverse(photo).clamp(0, 1)
+    invented = (0.5 + answer - hallucination.pseudo_inverse(photo)).clamp(0, 1)
     others = [each for each in found if each != name]
     agree = {each: metrics.consistency_db(picture, photo) for each, picture in found.items()}
 
@@ -174,7 +174,7 @@ def _body(photo, answer, name, found, doubt, shares, agreement, title, reading):
         ),
         "<h2>What to trust</h2>",
         pictures(
-            [answer, covered(doubt, LIMIT)],
+            [answer, mask_doubtful(doubt, LIMIT)],
             titles=["the answer", "doubtful cells covered"],
             captions=[None, f"hatched: an error of more than {LIMIT} grey levels is expected"],
             alt="The answer, and the answer with its doubtful cells hatched.",

@@ -9,7 +9,7 @@ from mssnet_edu.degrade import arguments
 from mssnet_edu.show import look
 from mssnet_edu.show.comparison import StaticToo
 
-__all__ = ["Similarity", "heat", "similarity"]
+__all__ = ["Similarity", "heatmap", "similarity"]
 
 MAX_DIMS = 128
 MAX_PX = 500_000
@@ -42,7 +42,7 @@ class Similarity(StaticToo, anywidget.AnyWidget):
                 min(int(at * n), n - 1)
                 for at, n in zip((self.y, self.x), features.shape[1:], strict=True)
             )
-            pictures.append(heat(featsharp.similarity(features, row, column)))
+            pictures.append(heatmap(featsharp.cosine_similarity(features, row, column)))
         where = f"chosen: {self.x:.0%} from the left, {self.y:.0%} from the top"
         return figures.laid_out(
             pictures,
@@ -103,10 +103,10 @@ def _packed(features):
     return cells.round().to(torch.int8).view(*features.shape[1:], -1)
 
 
-def heat(values):
+def heatmap(values):
     """Numbers (h, w) as colours (3, h, w): dark for 0 or less, bright for 1.
 
-    >>> heat(torch.ones(1, 1)).flatten() * 255
+    >>> heatmap(torch.ones(1, 1)).flatten() * 255
     tensor([252., 255., 164.])
     """
     scale = torch.tensor(SCALE) / 255

@@ -8,7 +8,7 @@ from mssnet_edu import hallucination
 from mssnet_edu.show import look
 from mssnet_edu.show.comparison import StaticToo
 
-__all__ = ["Trust", "covered", "trust"]
+__all__ = ["Trust", "mask_doubtful", "trust"]
 
 PICTURE_PX = 520
 MAX_PX = 2_000_000
@@ -35,7 +35,7 @@ class Trust(StaticToo, anywidget.AnyWidget):
         from mssnet_edu.show import figures
 
         return figures.laid_out(
-            [self._map.answer, covered(self._map, self.threshold)],
+            [self._map.answer, mask_doubtful(self._map, self.threshold)],
             titles=["the answer", "doubtful cells covered"],
             captions=[None, f"expected error above {self.threshold:.0f} grey levels"],
             alt=self.alt,
@@ -81,7 +81,7 @@ def trust(trust_map, truth=None, threshold=None, alt=None):
     return widget
 
 
-def covered(trust_map, threshold):
+def mask_doubtful(trust_map, threshold):
     """The answer with a hatch over all cells whose expected error is above the threshold.
 
     threshold: grey levels of 255. Returns (3, 8H, 8W): a still picture of what `trust` shows.

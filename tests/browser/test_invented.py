@@ -23,7 +23,7 @@ me.show.trust(doubt, truth=photo, alt="An astronaut, doubtful cells covered.")
 GAME = """
 half = photo[:, :256, :256]
 pairs = [(half, half.flip(-1), "mirrored"), (half, smooth[:, :256, :256], "smooth")]
-game = me.show.game(pairs, alt="Which is the photograph?")
+game = me.show.guess_game(pairs, alt="Which is the photograph?")
 game
 """
 PIXELS = """canvas => Array.from(canvas.getContext('2d')

@@ -48,7 +48,7 @@ def test_the_slider_changes_the_picture_and_the_sentence(page, shot, call, selec
 
 
 def test_every_pair_of_the_game_can_be_played(page, shot):
-    game = widget(page, "me.show.game(", ".mss-game")
+    game = widget(page, "me.show.guess_game(", ".mss-game")
     said, choices = game.locator(".mss-said"), game.locator(".mss-game-choice")
     pairs = int(re.search(r"of (\d+)", game.locator(".mss-title").inner_text())[1])
     for number in range(1, pairs + 1):

@@ -5,9 +5,10 @@ text, and too much memory.
 """
 
 import nbmake.pytest_items
-import run_course
 from nbmake.nb_result import NotebookError, NotebookResult
 from nbmake.nb_run import NotebookRun
+
+from tools.notebooks import run as run_course
 
 __all__ = ["StricterRun", "install"]
 

@@ -7,13 +7,13 @@ import tomllib
 import types
 from pathlib import Path
 
-import anatomy
 import nbformat
 import pytest
 from packaging.requirements import Requirement
 
-import notebooks
 from mssnet_edu import exercises
+from tools.notebooks import anatomy
+from tools.notebooks import build as notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = notebooks.all_notebooks()

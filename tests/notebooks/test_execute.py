@@ -1,15 +1,16 @@
 """The checks that run on every notebook must be able to fail, and its page must stand alone.
 
-The notebooks themselves are run by nbmake beside these tests: see scripts/run_tests.py.
+The notebooks themselves are run by nbmake beside these tests: see tools/notebooks/run_tests.py.
 """
 
 import re
 
 import nbformat
 import pytest
-import run_course
 from PIL import Image
 from stricter_nbmake import StricterRun
+
+from tools.notebooks import run as run_course
 
 HIDDEN = """
 import ipywidgets as widgets
@@ -109,7 +110,7 @@ def test_too_much_memory_fails(tmp_path, monkeypatch):
 
 def test_nbmake_is_the_stricter_one(request):
     if not request.config.getoption("nbmake", default=False):
-        pytest.skip("nbmake is off; scripts/run_tests.py switches it on")
+        pytest.skip("nbmake is off; tools/notebooks/run_tests.py switches it on")
     import nbmake.pytest_items
 
     assert nbmake.pytest_items.NotebookRun is StricterRun

@@ -1,6 +1,7 @@
 """Refuse connections to other machines, in this Python and in those that it starts.
 
-Put on PYTHONPATH by scripts/offline.py where the system cannot give a command its own network.
+Put on PYTHONPATH by tools/notebooks/offline.py where the system cannot give a command its own
+network.
 """
 
 import ipaddress

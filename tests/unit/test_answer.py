@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tools.docs import render_answer
+
 ALLOWED = {
     "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf",
     "https://github.com/kky7/MSSNet",
@@ -14,8 +16,8 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def script(load_script):
-    return load_script("render_answer")
+def script():
+    return render_answer
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def page(script):
 
 
 def test_the_page_is_what_the_script_writes(script, page):
-    assert page == script.render(), "run: python scripts/render_answer.py"
+    assert page == script.render(), "run: python -m tools.docs.render_answer"
 
 
 def test_it_links_the_four_papers_and_the_repository_and_nothing_else(page):

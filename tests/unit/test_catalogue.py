@@ -99,7 +99,7 @@ def test_every_network_says_where_it_comes_from(name):
     for field in ("summary", "licence", "author", "source", "made_by", "trained_on"):
         assert len(getattr(info, field)) > 2, field
     assert info.failures, "a network without known failures has not been looked at"
-    assert info.measured, "run scripts/measure_models.py"
+    assert info.measured, "run training/measure_models.py"
     assert all(file.bytes <= catalogue.MAX_FILE_BYTES for file in info.files)
 
 
@@ -111,12 +111,13 @@ def test_every_file_of_weights_belongs_to_a_network():
 @pytest.mark.parametrize("name", ALL)
 def test_the_card_is_rendered_from_the_json(name):
     stored = find_data(f"weights/{name}.md").read_text(encoding="utf-8")
-    assert stored == catalogue.card(name), "run: python scripts/render_cards.py"
+    assert stored == catalogue.card(name), "run: python -m tools.docs.render_cards"
 
 
-def test_render_cards_check_sees_a_stale_card(tiny, monkeypatch, load_script):
+def test_render_cards_check_sees_a_stale_card(tiny, monkeypatch):
     folder, _ = tiny
-    script = load_script("render_cards")
+    from tools.docs import render_cards as script
+
     monkeypatch.setattr(script, "WEIGHTS", folder)
     script.main()
     script.main(check=True)  # just written: no complaint

@@ -68,7 +68,7 @@ def test_noise_drowns_the_answer_and_the_ratio_saves_some():
     photo, seen = blurred("astronaut", CAMERA, sigma=0.02)
     assert gain_db(classical.wiener(seen, CAMERA, noise=0.0003), seen, photo) < 0
     flat = gain_db(classical.wiener(seen, CAMERA, noise=0.03), seen, photo)
-    natural = gain_db(classical.wiener(seen, CAMERA, classical.natural_noise(0.03)), seen, photo)
+    natural = gain_db(classical.wiener(seen, CAMERA, classical.noise_to_signal(0.03)), seen, photo)
     assert flat > 2
     assert natural > flat + 0.5
 
@@ -241,7 +241,7 @@ WRONG = {
         lambda: classical.richardson_lucy(PHOTO, [[-0.5, 2.0, -0.5]]),
         "negative numbers.*Use wiener",
     ),
-    "level": (lambda: classical.natural_noise(-1), "level is -1"),
+    "level": (lambda: classical.noise_to_signal(-1), "level is -1"),
     "photo": (lambda: classical.wiener(PHOTO[0], LINE), "photo has shape"),
     "flat": (lambda: classical.estimate_line_kernel(torch.ones(3, 70, 80)), "photo is flat"),
     "tiny": (lambda: classical.estimate_line_kernel(PHOTO[..., :60]), "at least 64 x 64"),

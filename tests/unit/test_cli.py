@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import types
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,23 +168,16 @@ def test_failures_on_the_way(folder, capsys, monkeypatch):
 # ------------------------------------------------------------------------------- other commands
 
 
-def test_help_lists_all_commands(capsys, monkeypatch):
-    module = types.ModuleType("mssnet_edu.made_up")
-    module.add_parser = lambda commands: commands.add_parser("dance", help="just a test")
-    module.__spec__ = SimpleNamespace(name="mssnet_edu.made_up")
-    monkeypatch.setitem(sys.modules, "mssnet_edu.made_up", module)
-    monkeypatch.setitem(cli.COMMANDS, "dance", "mssnet_edu.made_up")
-    monkeypatch.setitem(cli.COMMANDS, "sing", "mssnet_edu.not_installed")
+def test_help_lists_all_commands(capsys):
     assert cli.main([]) == 0
     shown = capsys.readouterr().out
-    for command in ("lab", "deblur", "upscale", "models", "doctor", "dance"):
+    for command in ("lab", "deblur", "upscale", "models", "doctor"):
         assert re.search(rf"^    {command} +\w", shown, re.MULTILINE)
-    assert "sing" not in shown
 
 
 def test_help_of_a_command_imports_neither_torch_nor_training():
     code = (
-        "import atexit, sys; from mssnet_edu import cli; heavy = {'torch', 'mssnet_edu.training'}; "
+        "import atexit, sys; from mssnet_edu import cli; heavy = {'torch', 'training'}; "
         "atexit.register(lambda: print(sorted(heavy & set(sys.modules)))); "
         "cli.main(['upscale', '--help'])"
     )

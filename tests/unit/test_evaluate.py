@@ -9,12 +9,12 @@ import pytest
 import render_evaluation
 import torch
 
-from mssnet_edu import cli, degrade, images, metrics, models
+from mssnet_edu import degrade, images, metrics, models
 from mssnet_edu.models.mssnet_upscaler import MSSNetUpscaler
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from mssnet_edu.samples import find_data
-from mssnet_edu.training import evaluate, trials
-from mssnet_edu.training.evaluate import Measured
+from training import benchmark, evaluate
+from training.evaluate import Measured
 
 SIDE = 192
 
@@ -42,7 +42,7 @@ def photos():
     draw = torch.Generator().manual_seed(0)
     blocks = torch.rand(2, 3, SIDE // 8, SIDE // 8, generator=draw)
     large = degrade.enlarge(blocks, 8, "bicubic")
-    return {f"photo{i}": trials.round_to_bytes(p) for i, p in enumerate(large)}
+    return {f"photo{i}": benchmark.round_to_bytes(p) for i, p in enumerate(large)}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def measured(photos, deblurrer):
 
 
 def test_a_photo_meets_the_same_blurs_in_any_company(photos):
-    alone = list(trials.blurred({"photo1": photos["photo1"]}))
-    among = [t for t in trials.blurred(photos) if t.name == "photo1"]
+    alone = list(benchmark.blurred({"photo1": photos["photo1"]}))
+    among = [t for t in benchmark.blurred(photos) if t.name == "photo1"]
     assert [t.blur for t in alone] == [t.blur for t in among]
     assert all(torch.equal(a.photo, b.photo) for a, b in zip(alone, among, strict=True))
     groups = [t.group for t in alone]
@@ -74,15 +74,15 @@ def test_a_photo_meets_the_same_blurs_in_any_company(photos):
 
 
 def test_the_truth_is_where_it_can_be_known(photos):
-    for trial in trials.blurred(photos):
+    for trial in benchmark.blurred(photos):
         assert trial.photo.shape == trial.sharp.shape == (3, SIDE - 64, SIDE - 64)
-        assert torch.equal(trial.photo, trials.round_to_bytes(trial.photo))
+        assert torch.equal(trial.photo, benchmark.round_to_bytes(trial.photo))
         if trial.kernel is None:
             assert torch.equal(trial.photo, trial.sharp)
             continue
         axis = torch.arange(len(trial.kernel)) - len(trial.kernel) // 2
         centre = torch.stack([(trial.kernel.sum(d) * axis).sum() for d in (1, 0)])
-        assert centre.norm() < trials.FARTHEST_PX + 0.1
+        assert centre.norm() < benchmark.FARTHEST_PX + 0.1
         # undone with the kernel, the photo lies on the truth: moved by a pixel it fits worse
         again = evaluate.classical.wiener(trial.photo, trial.kernel)
         here = metrics.psnr(again, trial.sharp, border_px=16)
@@ -91,9 +91,9 @@ def test_the_truth_is_where_it_can_be_known(photos):
 
 
 def test_the_validation_set_is_strict():
-    crops = trials.load_photos()
+    crops = benchmark.load_photos()
     assert len(crops) == 12
-    found = [t for t in trials.blurred(crops) if t.group == "motion"]
+    found = [t for t in benchmark.blurred(crops) if t.group == "motion"]
     mean = sum(metrics.psnr(t.photo, t.sharp) for t in found) / len(found)
     assert 20 < mean < 21
 
@@ -103,7 +103,7 @@ def test_strangers_pictures_are_cut_to_the_busiest_place(tmp_path):
     picture[:, 120:500, 330:800] = torch.rand(3, 380, 470)
     images.save(picture, tmp_path / "a.png")
     images.save(torch.rand(3, 150, 200), tmp_path / "b.png")
-    found = trials.load_photos(tmp_path)
+    found = benchmark.load_photos(tmp_path)
     assert {name: tuple(p.shape) for name, p in found.items()} == {
         "a": (3, 512, 512),
         "b": (3, 128, 192),
@@ -111,7 +111,7 @@ def test_strangers_pictures_are_cut_to_the_busiest_place(tmp_path):
     assert found["a"].std() > 0.2
     images.save(torch.rand(3, 100, 300), tmp_path / "c.png")
     with pytest.raises(images.PhotoError, match="100 px"):
-        trials.load_photos(tmp_path)
+        benchmark.load_photos(tmp_path)
 
 
 # --- the methods ------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_half_size_output_is_compared_at_half_size(measured):
     small = torch.nn.functional.interpolate(
         trial.sharp[None], scale_factor=0.5, mode="bilinear", align_corners=True
     )[0]
-    wanted = metrics.psnr(trials.round_to_bytes(half), small)
+    wanted = metrics.psnr(benchmark.round_to_bytes(half), small)
     row = next(m for m in rows if m.method == "mssnet-deblur S1-U1")
     assert row.psnr_db == pytest.approx(wanted)
     assert row.st_lpips is None
@@ -154,9 +154,9 @@ def test_a_half_size_output_is_compared_at_half_size(measured):
 
 def test_cached_scores_count_only_for_the_same_picture(photos):
     one = {"photo0": photos["photo0"]}
-    trial = next(trials.blurred(one))
+    trial = next(benchmark.blurred(one))
     score = {"psnr_db": "31.5", "ssim": "0.9", "st_lpips": "0.1"}
-    for fingerprint, count in ((trials.fingerprint(trial.sharp), 1), ("of another photo", 0)):
+    for fingerprint, count in ((benchmark.fingerprint(trial.sharp), 1), ("of another photo", 0)):
         cache = {("photo0", trial.blur): score | {"sha256": fingerprint}}
         rows = evaluate.measure_deblur(one, {}, cache)
         rows = itertools.takewhile(lambda m: m.case == trial.blur, rows)
@@ -192,12 +192,12 @@ def test_upscalers_are_measured_where_they_apply(photos):
 
 def test_projection_keeps_detail_and_agrees_with_the_small_photo():
     truth = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.6 + 0.2
-    small = trials.round_to_bytes(degrade.downscale(truth, 8))
+    small = benchmark.round_to_bytes(degrade.downscale(truth, 8))
     answer = (truth.flip(2) + 0.1).clamp(0, 1)
     projected = evaluate.project(answer, small)
     assert metrics.consistency_db(answer, small) < 30
     assert metrics.consistency_db(projected, small) > 45
-    assert torch.equal(projected, trials.round_to_bytes(projected))
+    assert torch.equal(projected, benchmark.round_to_bytes(projected))
     fine = [x - degrade.enlarge(degrade.downscale(x, 8), 8, "nearest") for x in (answer, projected)]
     assert (fine[0] * fine[1]).mean() / fine[0].square().mean() > 0.8
 
@@ -295,13 +295,13 @@ def test_the_command_measures_strangers_pictures(photos, tmp_path, monkeypatch, 
     folder.mkdir()
     images.save(photos["photo0"], folder / "one.png")
     command = ["--photos", str(folder), "--out", str(out), "--quick"]
-    assert cli.main(["evaluate", "deblur", *command]) == 0
+    assert evaluate.main(["deblur", *command]) == 0
     said = capsys.readouterr().out
     assert "left out: no-such-network" in said
     assert "Wiener, true kernel" in said
     files = {"deblur.csv", "deblur_pictures.csv", "deblur.md", "deblur.png", "deblur_examples.jpg"}
     assert files == {p.name for p in out.iterdir()}
-    assert cli.main(["evaluate", "upscale8", *command]) == 0
+    assert evaluate.main(["upscale8", *command]) == 0
     assert {p.name for p in out.iterdir()} - files == {
         "upscale8.csv",
         "upscale8_pictures.csv",
@@ -311,24 +311,24 @@ def test_the_command_measures_strangers_pictures(photos, tmp_path, monkeypatch, 
     }
     before = evaluate.read_table(out / "deblur.csv")
     monkeypatch.setattr(evaluate, "time_deblur", lambda networks: {"unsharp mask": 1.5})
-    assert cli.main(["evaluate", "deblur", *command, "--seconds"]) == 0
+    assert evaluate.main(["deblur", *command, "--seconds"]) == 0
     after = evaluate.read_table(out / "deblur.csv")
     for old, new in zip(before, after, strict=True):
         assert new["seconds"] == (1.5 if new["method"] == "unsharp mask" else None)
         assert {**old, "seconds": None} == pytest.approx({**new, "seconds": None}, abs=1e-3)
     (out / "deblur_pictures.csv").unlink()
-    assert cli.main(["evaluate", "deblur", *command, "--seconds"]) == 2
+    assert evaluate.main(["deblur", *command, "--seconds"]) == 2
     assert "without --seconds" in capsys.readouterr().err
 
 
 def test_cards_are_not_written_from_a_part(tmp_path, capsys):
-    command = ["evaluate", "deblur", "--quick", "--update-cards", "--out", str(tmp_path)]
-    assert cli.main(command) == 2
+    command = ["deblur", "--quick", "--update-cards", "--out", str(tmp_path)]
+    assert evaluate.main(command) == 2
     assert "--update-cards" in capsys.readouterr().err
 
 
 def test_a_training_run_can_be_evaluated(tmp_path):
-    from mssnet_edu.training.train import save_weights
+    from training.train import save_weights
 
     for recipe, cls in (("deblur", MSSNet), ("upscale8-realism", MSSNetUpscaler)):
         config = MSSNetConfig(4, 4, 4, noise="realism" in recipe)

@@ -235,7 +235,7 @@ def test_phi_s_makes_all_channels_vary_alike_and_keeps_angles():
 
 def test_tiles_are_the_encoder_on_each_piece(photo):
     encoder = Colours()
-    large = fs.resized(photo[None], 64)
+    large = fs.resize(photo[None], 64)
     found = fs.tiles(encoder, large, 2)
     assert found.shape == (1, 8, 16, 16)
     assert torch.equal(found[..., 8:, :8], encoder.encode(large[..., 32:, :32]))
@@ -275,7 +275,7 @@ def test_fidelity_by_hand():
 
 def test_training_lowers_the_loss_and_beats_bilinear_on_photos_it_never_saw(tmp_path):
     """The trainer of the course, with a tiny encoder, on scenes drawn here; two are held out."""
-    from mssnet_edu.training.featsharp import Trainer, collect
+    from training.featsharp import Trainer, collect
 
     scenes = []
     rng = torch.Generator().manual_seed(5)
@@ -303,7 +303,7 @@ def test_training_lowers_the_loss_and_beats_bilinear_on_photos_it_never_saw(tmp_
 
 
 def test_a_kept_scene_is_read_only_for_what_it_was_made_of(tmp_path, monkeypatch):
-    from mssnet_edu.training import featsharp as training
+    from training import featsharp as training
 
     calls = []
 
@@ -348,17 +348,17 @@ def test_fit_is_the_same_for_the_same_seed_and_lowers_the_loss(photo, monkeypatc
 def test_similarity_of_a_cell_with_itself_is_one():
     torch.manual_seed(6)
     maps = torch.randn(8, 5, 6)
-    found = fs.similarity(maps, 2, 4)
+    found = fs.cosine_similarity(maps, 2, 4)
     assert found[2, 4] == pytest.approx(1, abs=1e-5)
     assert found.abs().max() <= 1 + 1e-5
     with pytest.raises(ValueError, match="outside the map of 5 rows and 6 columns"):
-        fs.similarity(maps, 5, 0)
+        fs.cosine_similarity(maps, 5, 0)
 
 
 def test_equal_features_get_equal_colours_in_maps_of_any_size():
     torch.manual_seed(7)
     maps = torch.randn(8, 6, 6)
-    small, large = fs.colours([maps, maps.repeat_interleave(2, 1).repeat_interleave(2, 2)])
+    small, large = fs.pca_colours([maps, maps.repeat_interleave(2, 1).repeat_interleave(2, 2)])
     assert torch.allclose(small.repeat_interleave(2, 1).repeat_interleave(2, 2), large, atol=1e-5)
     assert 0 <= small.min() <= small.max() <= 1
 

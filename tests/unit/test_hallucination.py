@@ -9,7 +9,15 @@ import torch
 
 from mssnet_edu import degrade, hallucination, images, metrics, samples
 from mssnet_edu.degrade.optics import convolve
-from mssnet_edu.hallucination import Downscale, blockiness, dial, project, shares, split, start
+from mssnet_edu.hallucination import (
+    Downscale,
+    back_project,
+    blend_invented,
+    blockiness,
+    energy_shares,
+    pseudo_inverse,
+    range_null_split,
+)
 
 OPERATORS = {
     "area": Downscale(8),
@@ -79,30 +87,30 @@ def test_area_of_a_mosaic_and_of_batches(cat):
 @pytest.mark.parametrize("kind", ["smooth", "mosaic"])
 def test_starts_are_consistent(a, kind):
     small = torch.rand(3, 6, 8)
-    again = a(start(small, kind=kind, downscale=a))
+    again = a(pseudo_inverse(small, kind=kind, downscale=a))
     torch.testing.assert_close(again, small, atol=1e-3, rtol=0)
 
 
 def test_split_sums_to_the_consistent_answer(cat):
     small = degrade.downscale(cat, 8)
     answer = degrade.enlarge(small, 8)
-    recorded, invented = split(small, answer)
+    recorded, invented = range_null_split(small, answer)
     torch.testing.assert_close(Downscale(8)(recorded + invented), small, atol=1e-6, rtol=0)
     assert Downscale(8)(invented).abs().max() < 1e-6
     assert abs((recorded.double() * invented.double()).sum()) < 1e-3
-    recorded, invented = split(small, cat)  # the original splits without a rest
+    recorded, invented = range_null_split(small, cat)  # the original splits without a rest
     torch.testing.assert_close(recorded + invented, cat, atol=1e-6, rtol=0)
 
 
 def test_shares(cat):
     small = degrade.downscale(cat, 8)
-    found = shares(small, cat)
+    found = energy_shares(small, cat)
     assert found.numbers_invented_share == 63 / 64
     assert 0.01 < found.energy_invented_share < 0.5
     assert math.isclose(10 ** (found.invented_db / 10), found.energy_invented_share)
     total = 10 ** (found.recorded_db / 10) + 10 ** (found.invented_db / 10)
     assert math.isclose(total, 1, abs_tol=1e-9)
-    assert shares(small, start(small, kind="mosaic")).energy_invented_share < 1e-9
+    assert energy_shares(small, pseudo_inverse(small, kind="mosaic")).energy_invented_share < 1e-9
 
 
 def hard_pairs():
@@ -131,71 +139,71 @@ def hard_pairs():
 @pytest.mark.parametrize("kind", ["smooth", "mosaic"])
 @pytest.mark.parametrize(("large", "small"), hard_pairs().values(), ids=hard_pairs())
 def test_project_reaches_50_db_and_45_in_a_file(large, small, kind):
-    answer = project(large, small, kind=kind)
+    answer = back_project(large, small, kind=kind)
     assert answer.min() >= 0
     assert answer.max() <= 1
     assert metrics.consistency_db(answer, small) >= 50
-    filed = project(large, small, kind=kind, eight_bit=True)
+    filed = back_project(large, small, kind=kind, eight_bit=True)
     torch.testing.assert_close((255 * filed).round() / 255, filed)
     assert metrics.consistency_db(filed, small) >= 45
 
 
 def test_project_for_bicubic(cat):
     small = degrade.downscale(cat, 8, "bicubic")
-    answer = project(cat.flip(-1), small, "bicubic")
+    answer = back_project(cat.flip(-1), small, "bicubic")
     assert metrics.consistency_db(answer, small, "bicubic") >= 45
 
 
 def test_project_leaves_a_consistent_answer_alone(cat):
-    torch.testing.assert_close(project(cat, degrade.downscale(cat, 8)), cat, atol=1e-6, rtol=0)
+    torch.testing.assert_close(back_project(cat, degrade.downscale(cat, 8)), cat, atol=1e-6, rtol=0)
 
 
 def test_the_mosaic_projection_is_the_smallest_change(cat):
     small = degrade.downscale(cat, 8)
     other = 0.4 + 0.2 * cat.flip(-1)  # far from the ends: nothing is clamped
-    least = (project(other, small, kind="mosaic") - other).square().sum()
-    assert least <= (project(other, small) - other).square().sum()
+    least = (back_project(other, small, kind="mosaic") - other).square().sum()
+    assert least <= (back_project(other, small) - other).square().sum()
 
 
 def test_dial(cat):
     small = degrade.downscale(cat, 8)
     answer = 0.2 + 0.5 * cat.flip(-1)
     for kind in ("smooth", "mosaic"):
-        base = start(small, kind=kind).clamp(0, 1)
+        base = pseudo_inverse(small, kind=kind).clamp(0, 1)
         # projected, but not far
-        assert (dial(small, answer, 0, kind) - base).abs().mean() < 1e-3
-        full = project(answer, small, kind=kind)
-        torch.testing.assert_close(dial(small, answer, 1, kind), full, atol=1e-6, rtol=0)
+        assert (blend_invented(small, answer, 0, kind) - base).abs().mean() < 1e-3
+        full = back_project(answer, small, kind=kind)
+        torch.testing.assert_close(blend_invented(small, answer, 1, kind), full, atol=1e-6, rtol=0)
         for alpha in (0, 0.3, 0.5, 1):
-            assert metrics.consistency_db(dial(small, answer, alpha, kind), small) > 50
-        added = (dial(small, answer, 2, kind) - base).abs().mean()
+            assert metrics.consistency_db(blend_invented(small, answer, alpha, kind), small) > 50
+        added = (blend_invented(small, answer, 2, kind) - base).abs().mean()
         assert added > 1.5 * (full - base).abs().mean()
     with pytest.raises(ValueError, match="alpha is -1"):
-        dial(small, answer, -1)
+        blend_invented(small, answer, -1)
 
 
 @pytest.mark.parametrize("name", ["cat", "coffee", "astronaut", "tesla_portrait"])
 def test_the_smooth_start_has_no_seams(name):
     photo = degrade.crop_to_multiple(samples.load(name), 8)
     small = degrade.downscale(photo, 8)
-    assert blockiness(start(small, kind="mosaic")) > 100
-    assert blockiness(start(small).clamp(0, 1)) < 1.15
+    assert blockiness(pseudo_inverse(small, kind="mosaic")) > 100
+    assert blockiness(pseudo_inverse(small).clamp(0, 1)) < 1.15
     # not even where the photo is clipped at black and white
-    assert blockiness(dial(small, photo, 0)) < 1.15
+    assert blockiness(blend_invented(small, photo, 0)) < 1.15
     # ... and a projected answer does not get any either, not even one that was far off
     far = degrade.enlarge(small.flip(-1), 8)
-    assert blockiness(project(far, small)) < 1.3
+    assert blockiness(back_project(far, small)) < 1.3
 
 
 def test_wrong_sizes_are_explained(cat):
     with pytest.raises(images.PhotoError, match="whole number of times larger"):
-        split(torch.rand(3, 10, 10), cat)
+        range_null_split(torch.rand(3, 10, 10), cat)
     with pytest.raises(images.PhotoError, match="crop_to_multiple"):
         Downscale(8)(torch.rand(3, 50, 64))
     with pytest.raises(ValueError, match="choose one of 'area', 'bicubic'"):
         Downscale(8, "nearest")
     with pytest.raises(ValueError, match="choose one of 'mosaic', 'smooth'"):
-        project(cat, degrade.downscale(cat, 8), kind="soft")
+        back_project(cat, degrade.downscale(cat, 8), kind="soft")
 
 
 def test_the_frontier_keeps_what_no_other_answer_beats():
@@ -206,9 +214,9 @@ def test_the_frontier_keeps_what_no_other_answer_beats():
         "d": (19.0, 0.3),
         "e": (25.0, 0.9),
     }
-    assert hallucination.frontier(points) == {k: points[k] for k in "abe"}
-    assert list(hallucination.frontier(points)) == ["a", "b", "e"]  # the least faithful first
-    assert len(hallucination.frontier({"one": (1.0, 1.0), "same": (1.0, 1.0)})) == 2
+    assert hallucination.pareto_front(points) == {k: points[k] for k in "abe"}
+    assert list(hallucination.pareto_front(points)) == ["a", "b", "e"]  # the least faithful first
+    assert len(hallucination.pareto_front({"one": (1.0, 1.0), "same": (1.0, 1.0)})) == 2
 
 
 def test_the_public_names_exist():
@@ -219,7 +227,7 @@ def test_the_public_names_exist():
 # --- letters that change ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [hallucination.signs, hallucination.plates])
+@pytest.mark.parametrize("make", [hallucination.ambiguous_signs, hallucination.ambiguous_plates])
 def test_other_letters_make_the_same_small_photo(make):
     found = make()
     assert found.letters_px <= 2
@@ -235,17 +243,17 @@ def test_other_letters_make_the_same_small_photo(make):
         assert differ.max() > 0.4  # the letters
         assert (differ > 0.1).float().mean() < 0.15  # and little else
     texts = list(found.answers)
-    if make is hallucination.plates:  # each character differs from the real one
+    if make is hallucination.ambiguous_plates:  # each character differs from the real one
         for text in texts[1:]:
             pairs = zip(text, texts[0], strict=True)
             assert all(a != b for a, b in pairs if b != "-")
 
 
 def test_the_pictures_of_letters_are_the_learners_own():
-    first = hallucination.signs(["TOLERATED"])
+    first = hallucination.ambiguous_signs(["TOLERATED"])
     first.small.zero_()
     first.answers["TOLERATED"].zero_()
-    again = hallucination.signs(("TOLERATED",))
+    again = hallucination.ambiguous_signs(("TOLERATED",))
     assert again.small.mean() > 0.1
     assert again.answers["TOLERATED"].mean() > 0.1
 
@@ -264,7 +272,7 @@ def test_operators_are_kept_but_not_for_ever():
 
 def test_signs_say_what_they_cannot_write():
     with pytest.raises(ValueError, match="'QUICK' cannot be written"):
-        hallucination.signs(("QUICK",))
+        hallucination.ambiguous_signs(("QUICK",))
 
 
 # --- many answers ------------------------------------------------------------------------------
@@ -340,11 +348,11 @@ def test_candidates_refuses_what_it_cannot_do():
 def test_borrowed_detail_is_the_exemplars_own(cat):
     small = degrade.downscale(cat, 8)
     found = hallucination.borrow_detail(small, cat)  # from itself: the right detail everywhere
-    smooth = start(small).clamp(0, 1)
+    smooth = pseudo_inverse(small).clamp(0, 1)
     assert metrics.psnr(found, cat) > metrics.psnr(smooth, cat) + 3
     other = hallucination.borrow_detail(small, samples.load("raccoon")[:, :400, :400])
     assert metrics.psnr(other, found) < 35
-    assert metrics.consistency_db(project(other, small), small) > 50
+    assert metrics.consistency_db(back_project(other, small), small) > 50
 
 
 def test_swap_invented(cat):

@@ -323,18 +323,18 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 )
 def test_check_refuses(photo, match):
     with pytest.raises(images.PhotoError, match=match):
-        images.check(photo)
+        images.as_batch(photo)
 
 
 def test_check_returns_views_and_names_the_photo():
     photo = torch.rand(3, 8, 9)
-    assert images.check(photo).data_ptr() == photo.data_ptr()
+    assert images.as_batch(photo).data_ptr() == photo.data_ptr()
     batch = torch.rand(2, 3, 8, 9)
-    assert images.check(batch).shape == batch.shape
-    assert images.check(torch.rand(1, 8, 9)).shape == (1, 3, 8, 9)  # grey
-    images.check(torch.rand(3, 8, 9) * 1.4 - 0.2)  # a network's overshoot passes
+    assert images.as_batch(batch).shape == batch.shape
+    assert images.as_batch(torch.rand(1, 8, 9)).shape == (1, 3, 8, 9)  # grey
+    images.as_batch(torch.rand(3, 8, 9) * 1.4 - 0.2)  # a network's overshoot passes
     with pytest.raises(images.PhotoError, match=r"^answer is 9 x 8 px; at least 32 x 32 px"):
-        images.check(photo, name="answer", min_px=32)
+        images.as_batch(photo, name="answer", min_px=32)
 
 
 # ------------------------------------------------------------------------------------ arrays

@@ -4,8 +4,6 @@ import importlib
 import itertools
 import json
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +16,7 @@ from mssnet_edu.mssnet import (
     MSSNetConfig,
     ReceptiveField,
     ablation,
-    beyond_luck,
+    beyond_seed_noise,
     feature_maps,
     receptive_field,
     residual_energy,
@@ -230,13 +228,13 @@ def test_the_full_network_may_have_more_seeds():
     ],
 )
 def test_beyond_luck(full, without, said):
-    assert beyond_luck(full, without) == said
+    assert beyond_seed_noise(full, without) == said
 
 
 def test_luck_needs_two_seeds():
     for full, without in (([1.0], [0.5]), ([1.0, 1.1], []), ([1.0, 1.1], [0.5, 0.6, 0.7])):
         with pytest.raises(ValueError, match="expected at least two of the full network"):
-            beyond_luck(full, without)
+            beyond_seed_noise(full, without)
 
 
 def test_the_set_of_the_course_has_learned_its_kind_of_blur():
@@ -259,12 +257,7 @@ def test_the_set_of_the_course_has_learned_its_kind_of_blur():
 @pytest.fixture
 def export_ablation():
     """The script that makes the set; it comes with the repository only."""
-    scripts = Path(__file__).parents[2] / "scripts"
-    sys.path.insert(0, str(scripts))
-    try:
-        return importlib.import_module("export_ablation")
-    finally:
-        sys.path.remove(str(scripts))
+    return importlib.import_module("training.export_ablation")
 
 
 def trained(folder, names, steps=5):
@@ -356,16 +349,16 @@ def test_fields_are_drawn_for_each_door(model, photo):
 
 def test_left_out_says_what_the_numbers_show():
     gains = {"full": [1.0, 1.1], "a": [0.6, 0.7], "b": [1.0, 1.05], "c": [1.5, 1.5]}
-    alt = show.left_out(gains).alt
+    alt = show.ablation_chart(gains).alt
     assert "a: -0.40, -0.40 dB, worse, outside the band" in alt
     assert "b: +0.00, -0.05 dB, inside the band" in alt
     assert "c: +0.50, +0.40 dB, better, outside the band" in alt
     assert "Luck alone: 0.10 dB" in alt
-    assert "a: -0.40 dB, worse" in show.left_out({"full": [1.0, 1.1], "a": [0.6]}).alt
+    assert "a: -0.40 dB, worse" in show.ablation_chart({"full": [1.0, 1.1], "a": [0.6]}).alt
     with pytest.raises(ValueError, match="at least one that lacks something"):
-        show.left_out({"full": [1.0, 1.1]})
+        show.ablation_chart({"full": [1.0, 1.1]})
     with pytest.raises(ValueError, match="at least two"):
-        show.left_out({"full": [1.0], "a": [0.6]})
+        show.ablation_chart({"full": [1.0], "a": [0.6]})
 
 
 def test_handles_carry_their_alternative_text_in_the_page():

@@ -10,8 +10,9 @@ import threading
 import time
 from pathlib import Path
 
-import install
 import pytest
+
+from tools.notebooks import install
 
 
 def test_an_old_python_is_refused_in_words(monkeypatch):

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import offline
 import pytest
+
+from tools.notebooks import offline
 
 ELSEWHERE = "192.0.2.1"  # an address set aside for examples: nobody has it
 ASK = """
@@ -45,7 +46,7 @@ def test_whatever_blocks_here_blocks():
 
 def test_this_run_is_blocked():
     if "MSSNET_EDU_OFFLINE" not in os.environ:
-        pytest.skip("started without scripts/run_tests.py")
+        pytest.skip("started without tools/notebooks/run_tests.py")
     with pytest.raises(OSError, match=r"unreachable|blocked"):
         socket.create_connection((ELSEWHERE, 80), timeout=5)
 

@@ -7,7 +7,7 @@ from mssnet_edu.models import load_model
 from mssnet_edu.models.rrdn import RRDN
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-PATCH_PX, TOP, LEFT = 16, 56, 56  # as in scripts/convert_rrdn.py
+PATCH_PX, TOP, LEFT = 16, 56, 56  # as in tools/provenance/convert_rrdn.py
 
 
 def test_it_gives_the_packages_own_sample_output():

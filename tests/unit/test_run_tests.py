@@ -1,7 +1,8 @@
 """The test runner counts what ran, and a group without tests is a failure."""
 
 import pytest
-import run_tests
+
+from tools.notebooks import run_tests
 
 
 @pytest.fixture

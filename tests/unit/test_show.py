@@ -130,7 +130,7 @@ def test_a_huge_photo_is_averaged_and_says_so():
         (lambda p: me.show.photos([p, torch.stack([p, p])]), "batch of 2"),
         (lambda p: me.show.photos(p, marks=["imagined"]), "'recorded', 'invented'"),
         (lambda p: me.show.photos(p, columns=0), "columns is 0"),
-        (lambda p: me.show.detail([p], (60, 0, 10, 10)), "inside"),
+        (lambda p: me.show.zoom_in([p], (60, 0, 10, 10)), "inside"),
         (lambda p: me.show.kernel(p), "kernel 1"),
         (lambda p: me.show.table([[1, 2]], ["one"]), "row 1 has 2 cells"),
         (lambda p: me.show.compare(p, p, labels=("a", "a")), "different names"),
@@ -152,7 +152,7 @@ def test_a_batch_is_shown_photo_by_photo(cat):
 
 def test_detail_cuts_the_same_place(cat):
     small = cat[:, ::4, ::4]
-    figure = me.show.detail([small, cat], (16, 8, 16, 16), zoom=4, overview=False)
+    figure = me.show.zoom_in([small, cat], (16, 8, 16, 16), zoom=4, overview=False)
     first, second = (pixels(image["src"]) for image in read(figure).images)
     assert first.shape == second.shape == (64, 64, 3)
     # the corner of each small pixel is the pixel of the large photo that was kept
@@ -162,7 +162,7 @@ def test_detail_cuts_the_same_place(cat):
 
 
 def test_detail_shows_where():
-    figure = me.show.detail([torch.zeros(3, 100, 200)], (50, 25, 20, 10))
+    figure = me.show.zoom_in([torch.zeros(3, 100, 200)], (50, 25, 20, 10))
     assert "left:25.00%;top:25.00%;width:10.00%;height:10.00%" in figure.html
     assert len(read(figure).images) == 2
 
@@ -192,21 +192,21 @@ def test_plot_is_opaque_and_in_the_look():
     ax.plot([1, 3, 2], label="PSNR")
     ax.set(title="gain")
     ax.legend()
-    (image,) = read(me.show.plot(fig, alt="A line.", caption="It rises.")).images
+    (image,) = read(me.show.figure(fig, alt="A line.", caption="It rises.")).images
     raw = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
     assert np.array(raw.convert("RGBA"))[..., 3].min() == 255
     assert raw.convert("RGB").getpixel((0, 0)) == (246, 247, 248)
     assert raw.width == pytest.approx(2 * int(image["width"]), abs=1)
     assert ax.get_title("left") == "gain"
     with pytest.raises(TypeError, match="matplotlib"):
-        me.show.plot(ax, alt="An axis.")
+        me.show.figure(ax, alt="An axis.")
 
 
 def test_plot_leaves_matplotlib_alone():
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    me.show.plot(me.show.axes()[0], alt="Nothing yet.")
+    me.show.figure(me.show.axes()[0], alt="Nothing yet.")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -438,7 +438,7 @@ def test_a_test_run_tries_the_ends(monkeypatch):
 
 
 def test_the_mark_is_the_one_that_the_course_run_looks_for():
-    import run_course
+    from tools.notebooks import run as run_course
 
     assert handles.ERROR_MARK == run_course.ERROR_MARK
     assert run_course.ERROR_MARK not in me.show.photos(torch.zeros(3, 8, 8)).html

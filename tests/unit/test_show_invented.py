@@ -27,7 +27,10 @@ def test_the_dial_sends_what_the_page_needs(cat, small):
     full = numbers(widget.full, cat.shape)
     assert metrics.consistency_db(full, small) > 50
     torch.testing.assert_close(
-        numbers(widget.smooth, cat.shape), hallucination.dial(small, cat, 0), atol=1e-4, rtol=0
+        numbers(widget.smooth, cat.shape),
+        hallucination.blend_invented(small, cat, 0),
+        atol=1e-4,
+        rtol=0,
     )
     torch.testing.assert_close(numbers(widget.small, small.shape), small, atol=1e-4, rtol=0)
     assert widget.shape == [16, 12]
@@ -55,12 +58,12 @@ def test_trust_covers_what_is_doubtful(doubt, cat):
     assert widget.cells == pytest.approx(doubt.expected.flatten().tolist())
     assert max(widget.errors) == 0  # the answer is the original here
     assert show.trust(doubt).threshold == round(float(doubt.expected.median()))
-    everything = show.covered(doubt, 0.0)
+    everything = show.mask_doubtful(doubt, 0.0)
     cell = (slice(None), slice(0, 8), slice(0, 8))
     assert (everything[cell] - cat[cell]).abs().mean() > 0.1
-    nothing = show.covered(doubt, 300)
+    nothing = show.mask_doubtful(doubt, 300)
     torch.testing.assert_close(nothing, cat)
-    half = show.covered(doubt, float(doubt.expected.median()))
+    half = show.mask_doubtful(doubt, float(doubt.expected.median()))
     changed = degrade.downscale((half - cat).abs().clamp(0, 1), 8).mean(0) > 0.01
     assert torch.equal(changed, doubt.expected > doubt.expected.median())
     assert "doubtful cells" in widget.still().html
@@ -70,13 +73,13 @@ def test_trust_covers_what_is_doubtful(doubt, cat):
 
 def test_the_game_hides_and_counts(cat):
     pairs = [(cat, cat.flip(-1), "mirrored")] * 12
-    game = show.game(pairs, seed=3)
+    game = show.guess_game(pairs, seed=3)
     sides = [r["truth"] for r in game.rounds]
     assert 2 <= sum(sides) <= 10  # the photograph is not always on one side
-    assert [r["truth"] for r in show.game(pairs, seed=3).rounds] == sides
+    assert [r["truth"] for r in show.guess_game(pairs, seed=3).rounds] == sides
     assert all(r["left"] != r["right"] for r in game.rounds)
     for seed in range(5):  # who always clicks on one side finds half of them
-        truths = [r["truth"] for r in show.game(pairs[:5], seed=seed).rounds]
+        truths = [r["truth"] for r in show.guess_game(pairs[:5], seed=seed).rounds]
         assert abs(2 * sum(truths) - 5) == 1
     game.choices = sides[:5]
     assert game.hits == 5
@@ -84,9 +87,9 @@ def test_the_game_hides_and_counts(cat):
     assert game.hits == 0
     assert game.still().html.count("<img") == 24
     with pytest.raises(images.PhotoError, match="expected one size"):
-        show.game([(cat, cat[..., :50])])
+        show.guess_game([(cat, cat[..., :50])])
     with pytest.raises(ValueError, match="must be a list of"):
-        show.game([])
+        show.guess_game([])
 
 
 @pytest.fixture(scope="module")

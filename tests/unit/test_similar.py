@@ -17,7 +17,7 @@ def test_what_travels_gives_the_same_similarities(maps):
     packed = _packed(maps["low"]).float()
     assert packed.shape == (4, 5, 128)
     unit = torch.nn.functional.normalize(packed, dim=2)
-    wanted = featsharp.similarity(maps["low"], 1, 3)
+    wanted = featsharp.cosine_similarity(maps["low"], 1, 3)
     assert torch.allclose((unit * unit[1, 3]).sum(2), wanted, atol=0.02)
 
 
@@ -37,7 +37,7 @@ def test_still_shows_photo_and_maps(maps):
 
 
 def test_heat_runs_from_dark_to_bright():
-    found = show.heat(torch.tensor([[-1.0, 0.0, 0.5, 1.0]]))
+    found = show.heatmap(torch.tensor([[-1.0, 0.0, 0.5, 1.0]]))
     light = found.mean(0)[0]
     assert light[0] == light[1] < light[2] < light[3]
 

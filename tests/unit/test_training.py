@@ -1,6 +1,5 @@
 """Pairs are physics and repeatable; a trainer resumes to the last bit, alone or with a twin."""
 
-import argparse
 import io
 import json
 import math
@@ -19,10 +18,10 @@ from torch.nn import functional as F
 from mssnet_edu import images
 from mssnet_edu.images import to_linear
 from mssnet_edu.mssnet import MSSNetConfig
-from mssnet_edu.training import losses, pairs
-from mssnet_edu.training.corpus import Corpus, split_files
-from mssnet_edu.training.recipes import RECIPES
-from mssnet_edu.training.train import Trainer, load_weights, start_weights
+from training import degradation, losses, train
+from training.dataset import Corpus, split_files
+from training.recipes import RECIPES
+from training.train import Trainer, load_weights, start_weights
 
 TINY = MSSNetConfig(4, 4, 4)
 
@@ -71,7 +70,7 @@ def test_patches_are_drawn_where_there_is_structure(tmp_path):
 
 @pytest.mark.parametrize("task", ["deblur", "upscale"])
 def test_pairs_are_repeatable_photos(corpus, task):
-    make = pairs.PairMaker(corpus, task, 64)
+    make = degradation.PairMaker(corpus, task, 64)
     blurry, sharp = make.batch(12, seed=3)
     again = make.batch(12, seed=3)
     assert blurry.shape == sharp.shape == (12, 3, 64, 64)
@@ -83,7 +82,7 @@ def test_pairs_are_repeatable_photos(corpus, task):
 
 
 def test_factors_say_how_the_batch_was_reduced(corpus):
-    make = pairs.PairMaker(corpus, "upscale", 64, clean=1.0)
+    make = degradation.PairMaker(corpus, "upscale", 64, clean=1.0)
     found = torch.cat([make.factors(4, seed) for seed in range(50)])
     assert 0.6 < (found == 8).float().mean() < 0.8
     assert set(found.tolist()) == {2, 4, 8}
@@ -91,43 +90,43 @@ def test_factors_say_how_the_batch_was_reduced(corpus):
     factors, (blurry, sharp) = make.factors(4, seed), make.batch(4, seed)
     for factor in (2, 4, 8):
         one = sharp[factors == factor][:1]
-        small = (pairs.reduce(one, factor) * 255).round() / 255
-        again = pairs.enlarge_input(small, factor)
+        small = (degradation.reduce(one, factor) * 255).round() / 255
+        again = degradation.enlarge_input(small, factor)
         difference = (again - blurry[factors == factor][:1]).abs().mean()
         assert difference < 0.02  # now and then bicubic reduced it, not area
 
 
 def test_about_one_pair_in_eight_has_no_blur_at_all(corpus):
-    make = pairs.PairMaker(corpus, "deblur", 32)
+    make = degradation.PairMaker(corpus, "deblur", 32)
     same = [torch.equal(b, s) for i in range(20) for b, s in zip(*make.batch(16, i), strict=True)]
     assert 0.07 < sum(same) / len(same) < 0.18
 
 
 def test_easy_pairs_are_less_blurred_than_hard_ones(corpus):
-    make = pairs.PairMaker(corpus, "deblur", 64)
+    make = degradation.PairMaker(corpus, "deblur", 64)
 
     def change(hardness):
         made = [make.batch(16, i, hardness) for i in range(6)]
         return float(torch.stack([(b - s).square().mean() for b, s in made]).mean())
 
     assert change(0.0) < 0.7 * change(1.0)
-    easy, hard = pairs.Blur.of(0.0), pairs.Blur.of(1.0)
+    easy, hard = degradation.Blur.of(0.0), degradation.Blur.of(1.0)
     assert (easy.objects, easy.jpeg) == (0, 0)
     assert (easy.longest, hard.longest) == (12, 30)
-    assert pairs.Blur.of(0.4).turn == pairs.Blur.of(0.7).turn == 1
-    assert [pairs.Blur.of(h, warped=0.2).warped for h in (0.4, 1.0)] == [0, 0.2]
+    assert degradation.Blur.of(0.4).turn == degradation.Blur.of(0.7).turn == 1
+    assert [degradation.Blur.of(h, warped=0.2).warped for h in (0.4, 1.0)] == [0, 0.2]
     with pytest.raises(ValueError, match="hardness"):
         make.batch(2, 0, 1.5)
 
 
 def test_paths_pass_through_zero_and_keep_their_length():
     draw = torch.Generator().manual_seed(0)
-    path = pairs.motion_paths(64, 25, 5.0, 30.0, draw)
+    path = degradation.motion_paths(64, 25, 5.0, 30.0, draw)
     assert path[:, 12].abs().max() < 1e-6
     extent = (path.amax(1) - path.amin(1)).norm(dim=-1)
     off = path.mean(1).norm(dim=-1) / extent  # nobody can know where else the middle was
     assert off.max() < 0.2
-    assert (off < pairs.NEAR).float().mean() > 0.9
+    assert (off < degradation.NEAR).float().mean() > 0.9
     assert extent.min() > 4.9
     assert extent.max() < 30.1
 
@@ -136,7 +135,9 @@ def test_blur_is_a_mean_of_light(corpus, monkeypatch):
     """Nothing moves the total: the blurred patch holds as much light as the sharp one."""
     draw = torch.Generator().manual_seed(1)
     light = to_linear(corpus.patches(6, 128, draw).float() / 255)
-    mean, middle = pairs._expose(light, pairs.motion_paths(6, 15, 3.0, 6.0, draw), 6.0, 0.2, draw)
+    mean, middle = degradation._expose(
+        light, degradation.motion_paths(6, 15, 3.0, 6.0, draw), 6.0, 0.2, draw
+    )
     assert abs(float(mean.mean() / middle.mean()) - 1) < 0.02
     assert mean.std() < middle.std()
 
@@ -144,8 +145,10 @@ def test_blur_is_a_mean_of_light(corpus, monkeypatch):
 def test_moving_a_picture_as_a_whole_is_the_mean_of_its_moments():
     """Against the slow way: look the moved picture up, moment by moment."""
     draw = torch.Generator().manual_seed(2)
-    light = pairs._gaussian_blur(torch.rand(2, 3, 96, 96, generator=draw), torch.tensor([1.5, 1.5]))
-    path = pairs.motion_paths(2, 17, 8.0, 12.0, draw)
+    light = degradation._gaussian_blur(
+        torch.rand(2, 3, 96, 96, generator=draw), torch.tensor([1.5, 1.5])
+    )
+    path = degradation.motion_paths(2, 17, 8.0, 12.0, draw)
     dense = torch.nn.functional.interpolate(path.mT, 97, mode="linear", align_corners=True).mT
     line = torch.arange(96) - 47.5
     here = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1)[None]
@@ -154,19 +157,19 @@ def test_moving_a_picture_as_a_whole_is_the_mean_of_its_moments():
         where = (here + moment[:, None, None]).flip(-1) / 47.5
         slow += torch.nn.functional.grid_sample(light, where, align_corners=True) / 97
     inner = (..., slice(16, -16), slice(16, -16))
-    assert (pairs._shift(light, path) - slow)[inner].abs().max() < 1e-3
+    assert (degradation._shift(light, path) - slow)[inner].abs().max() < 1e-3
     assert (light - slow)[inner].abs().max() > 0.05
 
 
 def test_stretched_motions_are_longer():
-    usual, far = pairs.Blur.of(0.5), pairs.Blur.of(0.5, 2.0)
+    usual, far = degradation.Blur.of(0.5), degradation.Blur.of(0.5, 2.0)
     assert (far.short, far.longest) == (2 * usual.short, 2 * usual.longest)
     assert far.curved == usual.curved
 
 
 def test_lines_are_straight_even_and_within_their_turn():
     draw = torch.Generator().manual_seed(0)
-    path = pairs.motion_paths(64, 9, 5.0, 6.0, draw, camera=False, turn=0.1)
+    path = degradation.motion_paths(64, 9, 5.0, 6.0, draw, camera=False, turn=0.1)
     steps = path.diff(dim=1)
     assert (steps - steps[:, :1]).abs().max() < 1e-4
     angle = torch.atan2(steps[:, 0, 0], steps[:, 0, 1]).rad2deg()
@@ -180,10 +183,10 @@ def test_jpeg_is_close_to_the_real_one():
     array = (photo.permute(1, 2, 0) * 255).round().byte().numpy()
     Image.fromarray(array).save(file, "jpeg", quality=60)
     real = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) / 255
-    ours = pairs.jpeg(photo[None], torch.tensor([60.0]))[0]
+    ours = degradation.jpeg(photo[None], torch.tensor([60.0]))[0]
     lost = (real - photo).square().mean().sqrt()
     assert (ours - real).square().mean().sqrt() < 0.8 * lost
-    worse = pairs.jpeg(photo[None], torch.tensor([10.0]))[0]
+    worse = degradation.jpeg(photo[None], torch.tensor([10.0]))[0]
     assert (worse - photo).square().mean() > (ours - photo).square().mean()
 
 
@@ -390,14 +393,10 @@ def test_photos_are_read_as_everywhere_in_the_course(tmp_path):
     assert copy.shape == (3, 240, 200)
 
 
-def test_featsharp_says_which_options_it_does_not_know(folder):
-    from mssnet_edu import cli
-
-    words = ["train", "featsharp", "--photos", str(folder), "--steps", "1"]
-    parser = cli._parser([*words, "--resume", "--muon-rate", "0.1"])
-    args = parser.parse_args([*words, "--resume", "--muon-rate", "0.1"])
-    with pytest.raises(ValueError, match="--muon-rate, --resume"):
-        args.run(args)
+def test_featsharp_says_which_options_it_does_not_know(folder, capsys):
+    command = ["featsharp", "--photos", str(folder), "--steps", "1", "--resume", "--muon-rate", "1"]
+    assert train.main(command) == 2
+    assert "--muon-rate, --resume" in capsys.readouterr().err
 
 
 def test_another_recipe_cannot_be_resumed(folder, tmp_path):
@@ -463,25 +462,22 @@ def test_the_documented_commands_can_be_parsed():
     """torchrun takes `--start` for an option of its own, unless `--` stands before."""
     from torch.distributed.run import get_args_parser
 
-    from mssnet_edu.training import train
-
-    parser = argparse.ArgumentParser()
-    train.add_parser(parser.add_subparsers())
+    parser = train.command_line()
     page = Path(__file__).parents[2] / "docs" / "training" / "README.md"
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     found = [line.split() for line in text.splitlines() if line.startswith("    torchrun ")]
     assert len(found) >= 4
     for _, *words in found:
         args = get_args_parser().parse_args(words)
-        assert (args.training_script, args.module) == ("mssnet_edu", True)
+        assert (args.training_script, args.module) == ("training.train", True)
         ours = [word for word in args.training_script_args if word != "--"]
         assert parser.parse_args(ours).recipe == "deblur"
 
 
-def test_an_earlier_runs_weights_can_be_mixed_in(load_script):
+def test_an_earlier_runs_weights_can_be_mixed_in():
     from mssnet_edu.mssnet import MSSNet
+    from training import export_mssnet as export
 
-    export = load_script("export_mssnet")
     narrow = {k: v.detach() for k, v in MSSNet(TINY).named_parameters()}
     wider = MSSNetConfig(6, 4, 4)
     torch.manual_seed(0)
@@ -500,9 +496,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from mssnet_edu.mssnet import MSSNetConfig
-from mssnet_edu.training.corpus import split_files
-from mssnet_edu.training.recipes import RECIPES
-from mssnet_edu.training.train import Trainer, save_weights
+from training.dataset import split_files
+from training.recipes import RECIPES
+from training.train import Trainer, save_weights
 import torch
 torch.set_num_threads(1)
 recipe = replace(RECIPES["ablation-full"], size_px=32, batch=4, config=MSSNetConfig(4, 4, 4))
@@ -542,7 +538,7 @@ def test_every_recipe_fits_its_budget():
 
 
 def test_muon_takes_orthogonal_steps():
-    from mssnet_edu.training.optimiser import Muon, orthogonal
+    from training.muon import Muon, orthogonal
 
     torch.manual_seed(0)
     singular = torch.linalg.svdvals(orthogonal(torch.randn(3, 8, 72)))

@@ -1,0 +1,67 @@
+"""Make the pictures of README and docs/answer.md with the course's own networks.
+
+    python -m tools.docs.readme_picture        needs Chromium
+
+docs/first_screen.png: the astronaut's face, reduced to 48 x 48 pixels and enlarged 8x three times.
+docs/workflow.png: a cat on its way through MSSNet. Both are figures that a notebook would show,
+photographed in a browser.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+import mssnet_edu as me
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+FACE = (128, 24, 192, 192)  # left, top, width, height in the astronaut's photograph
+SMALL_PX = 48
+ANSWERS = {
+    "bicubic": "no network: smooth",
+    "RRDN": "careful, and a little soft",
+    "RRDN + Real-ESRGAN": "whose eyes are these?",
+}
+
+
+def figure():
+    """Return the figure: the small photo, then each answer."""
+    face = me.images.crop(me.samples.load("astronaut"), FACE)
+    small = me.degrade.downscale(face, FACE[2] // SMALL_PX)
+    careful = me.upscale(small, 8, model="rrdn-x8")
+    bold = me.upscale(me.degrade.downscale(careful, 4), 4, model="realesrgan-x4")  # as in 00
+    answers = [me.upscale(small, 8, model="bicubic"), careful, bold]
+    return me.show.photos(
+        [small, *answers],
+        titles=["a small photo", *ANSWERS],
+        captions=["all that was recorded", *ANSWERS.values()],
+        columns=4,
+        alt="A face of 48 x 48 pixels, and three enlargements: smooth, soft, brand-new.",
+    )
+
+
+def workflow():
+    """Return the figure of notebooks 00, 02 and 04: input, model, output, and what flowed."""
+    cat = me.images.crop(me.samples.load("cat"), (112, 68, 192, 192))
+    return me.show.workflow("mssnet-x8-fidelity", me.degrade.downscale(cat, 8))
+
+
+def photograph(html, out):
+    """Save an HTML figure as Chromium draws it, at twice the size for sharp text."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1000, "height": 700}, device_scale_factor=2)
+        page.set_content(html)
+        part = out.with_suffix(".part.png")
+        page.locator("figure").first.screenshot(path=part)
+        browser.close()
+    os.replace(part, out)
+
+
+if __name__ == "__main__":
+    for name, made in (("first_screen", figure()), ("workflow", workflow())):
+        photograph(made._repr_html_(), DOCS / f"{name}.png")
+        print(DOCS / f"{name}.png")

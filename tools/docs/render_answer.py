@@ -1,0 +1,209 @@
+"""Write docs/answer.md: the course's answer to its question, with the course's own figures in it.
+
+python -m tools.docs.render_answer            writes docs/answer.md
+python -m tools.docs.render_answer --check    changes nothing; fails if the page is out of date
+
+The page cites and links the four papers and the MSSNet repository, and nothing else.
+"""
+
+import sys
+from pathlib import Path
+
+import mssnet_edu as me
+from mssnet_edu.mssnet import MSSNet, MSSNetConfig
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "answer.md"
+FACTOR = 8
+PHOTOS = ("astronaut", "cat", "coffee", "raccoon", "street_sign", "shop_front")  # as in lesson 06
+LINKS = {
+    "MSSNet": "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf",
+    "MSSNet, the authors' code": "https://github.com/kky7/MSSNet",
+    "FeatSharp": "http://arxiv.org/pdf/2502.16025v1.pdf",
+    "Overexposed pixels": "http://arxiv.org/pdf/2308.15462v1.pdf",
+    "ImageNet-Hard": "http://arxiv.org/pdf/2304.05538v4.pdf",
+}
+
+TEXT = """\
+# The answer
+
+> I upscaled an old photo by 8x, and it looked almost like a brand-new image. How does AI create
+> such realistic results when scaling this much?
+
+**In short.** Most of what you see at a glance was in your small photo: light, colour, large shapes.
+The rest is *invented*. A network has learned from many photographs what fine detail usually looks
+like, and draws some that fits. At {factor}x, {factor_squared_less} of every {factor_squared}
+numbers in the large picture are invented: {numbers:.1f} %. How much hangs on them? In {photos}
+photographs, what a 1/{factor} downscale throws away held {energy:.1f} % of the energy on average
+(from {energy_low:.1f} % to {energy_high:.1f} %; energy is the sum of the squared differences from
+the mean colour). It looks real because the bulk *is* real, and because the small rest keeps the
+habits of photographs. It need not be true.
+
+The figures on this page were computed by the course, unless a paper is named. Notebook 06 lets you
+compute them again.
+
+## 1. The task
+
+Of what makes a photo look old, this page takes two things; grain, stains and fading are left aside.
+The photo is *blurred*: each point of light was smeared over its neighbours. And it is *small*: each
+of its pixels stands for a patch of the scene. Mending a single photo is called *single-image
+restoration*, and here it has two parts: deblurring, and enlarging, {factor} times in each direction
+(*super-resolution*).
+
+The two are not alike. A blur hides detail, and much of it can be dug out again. A downscale throws
+detail away. Many different large pictures become the very same small photo, so the task has no
+single answer: it is *ill-posed*. In notebook 06, {signs} street signs that say {signs} different
+things become the same {sign_width} × {sign_height} pixels, with no pixel off by more than
+{sign_off:.2f} of 255 grey levels. Its letters are {letters_px:.1f} pixels tall there. Nobody can
+read them, and no network can either; it can only choose.
+
+So an enlarged picture is a sum. One part follows from the small photo and is *recorded*. The other
+becomes zero when it is made small again and is *invented*. Any picture of the second kind would fit
+the photo as well. Which one you get depends on what the network was trained to prefer: to be right
+on average, which looks soft, or to look like a photograph, which has to choose and so can be wrong.
+
+## 2. From input through a model to the output
+
+**MSSNet: take the blur away** ([paper]({MSSNet}),
+[authors' code]({MSSNet, the authors' code}))
+
+- *Input:* one blurred photo. *Output:* a sharper photo of the same size. MSSNet does not enlarge.
+- *Model:* it works from coarse to fine, at a quarter, a half and the full width of the photo, with
+  1, 2 and 3 stages: a long smear is short in a small picture. Each scale hands its features on to
+  the next, and each coarse scale sees all pixels of the next larger picture, rearranged, instead of
+  averaging once more. It gives {outputs} pictures on the way; the last one is the answer. The
+  paper's network has {paper:.1f} million learned numbers. The course trained smaller ones, of
+  {ours:.1f} million for deblurring and {ours8:.1f} million for {factor}x.
+- *And 8x?* Enlarge the photo smoothly first. The result looks blurred, so the same network can be
+  trained on it. But here no detail waits to be dug out: what it adds, it has learned from other
+  photographs. The course trained the same design twice for this use: once to be faithful and once
+  to look real (notebook 04). Both have to fill in 63 of 64 numbers. The first fills them in softly;
+  only the second draws fine detail.
+
+![A cat's eye of 24 x 24 pixels is enlarged smoothly, goes through three scales of MSSNet, and \
+comes out with firmer edges; the shapes of the tensors stand at the arrows](workflow.png)
+
+**FeatSharp: the same step for what a network understands** ([paper]({FeatSharp}))
+
+- *Input:* a photo and a vision network, which describes it by one list of numbers for each patch:
+  at {vit_px} pixels and patches of {patch_px}, only {vit_grid} × {vit_grid} of them. *Output:* the
+  same description on a finer grid.
+- *Model:* one path enlarges the coarse description along the photo's edges; another cuts the photo
+  into tiles and describes each of them; a small attention block blends the two. It needs no labels:
+  features that agree when the photo is shifted and zoomed are kept.
+- *What it teaches here:* following edges only spreads out what is known. Real new detail comes from
+  looking again, more closely (notebook 05).
+
+**Overexposed pixels: where the light was too much** ([paper]({Overexposed pixels}))
+
+- *Input:* a frame of a film with clipped, white areas, and one earlier frame. *Output:* the frame
+  with those areas filled.
+- *Model:* a transformer looks at both frames at several scales, and replaces the clipped pixels
+  only. A second, small network
+  decides which earlier frame to keep as the reference.
+- *What it teaches here:* without a useful reference the network hallucinates; with one it
+  remembers. Your old photo has no earlier frame. So everything that was lost in it can only be
+  invented.
+
+**Zoom: does a better view help to recognise?** ([paper]({ImageNet-Hard}))
+
+- *Input:* a photo and a classifier. *Output:* the name of what is in it.
+- *Model:* no new network. The photo is resized to one of {zoom_sizes} sizes and cropped around one
+  of {zoom_anchors} anchor points: {zooms} views. The paper reports that 98.91 % of ImageNet's
+  pictures are named correctly by at least one of six classifiers in at least one view.
+- *What it teaches here:* often the detail was there, and only the framing was wrong. Zooming in on
+  recorded pixels adds nothing false. Enlarging with invention can, and a classifier may believe it.
+
+**How to look at an 8x photo, then**
+
+1. Make it small again. Where it differs from your photo by more than the photo's grain, it has
+   changed what was recorded.
+2. Where it fits, that is no proof: so do many others. Ask for several answers and see where they
+   differ. In notebook 06 a map made from these differences and from how much detail the answers
+   add foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs;
+   "it is wrong where it is busy" reaches {gradient:.2f}.
+3. Trust light, colour and large shapes. Enjoy the hair and the leaves. Do not read a letter, a
+   number, a face or a shadow on a scan in what was invented.
+4. Say that it was enlarged, and keep the small photo.
+
+## 3. Papers and tools
+
+1. Kim, Lee, Cho: MSSNet: Multi-Scale-Stage Network for Single Image Deblurring. ECCV Workshops
+   (AIM), 2022. [Paper]({MSSNet}). The authors' [code]({MSSNet, the authors' code}).
+2. Ranzinger and others: FeatSharp: Your Vision Model Features, Sharper. ICML 2025.
+   [Paper]({FeatSharp}).
+3. Xing and others: Online Overexposed Pixels Hallucination in Videos with Adaptive Reference Frame
+   Selection. 2023. [Paper]({Overexposed pixels}).
+4. Taesiri and others: ImageNet-Hard: The Hardest Images Remaining from a Study of the Power of Zoom
+   and Spatial Biases in Image Classification. NeurIPS Datasets and Benchmarks, 2023.
+   [Paper]({ImageNet-Hard}).
+
+The tool to try all this is this course: `me.deblur`, `me.upscale`, `me.hallucination` and
+`me.show.report`, in notebooks 00 to 06 and those that follow.
+
+<!-- written by tools/docs/render_answer.py; do not edit -->
+"""
+
+
+def figures():
+    """Compute every figure of the page."""
+    energies = []
+    for name in PHOTOS:
+        photo = me.degrade.crop_to_multiple(me.samples.load(name), FACTOR)
+        found = me.hallucination.energy_shares(me.degrade.downscale(photo, FACTOR), photo)
+        energies.append(100 * found.energy_invented_share)
+    sign = me.hallucination.ambiguous_signs()
+    off = [
+        255 * float((me.degrade.downscale(photo, FACTOR) - sign.small).abs().max())
+        for photo in sign.answers.values()
+    ]
+    paper = MSSNet(MSSNetConfig())
+    scores = me.hallucination.calibration().scores.values()
+    sizes, anchors = 36, 3 * 3
+    vit_px, patch_px = 224, 14
+    return {
+        "factor": FACTOR,
+        "factor_squared": FACTOR**2,
+        "factor_squared_less": FACTOR**2 - 1,
+        "numbers": 100 * found.numbers_invented_share,
+        "photos": {6: "six"}[len(PHOTOS)],
+        "energy": sum(energies) / len(energies),
+        "energy_low": min(energies),
+        "energy_high": max(energies),
+        "signs": {3: "three", 4: "four", 5: "five"}[len(sign.answers)],
+        "sign_width": sign.small.shape[-1],
+        "sign_height": sign.small.shape[-2],
+        "sign_off": max(off),
+        "letters_px": sign.letters_px,
+        "outputs": {6: "six"}[sum(paper.config.unets)],
+        "paper": sum(p.numel() for p in paper.parameters()) / 1e6,
+        "ours": me.models.info("mssnet-deblur").parameters / 1e6,
+        "ours8": me.models.info("mssnet-x8-fidelity").parameters / 1e6,
+        "vit_px": vit_px,
+        "patch_px": patch_px,
+        "vit_grid": vit_px // patch_px,
+        "zoom_sizes": sizes,
+        "zoom_anchors": anchors,
+        "zooms": sizes * anchors,
+        "trust": sum(score["trust map"] for score in scores) / len(scores),
+        "gradient": sum(score["gradient"] for score in scores) / len(scores),
+        "trust_photos": {12: "twelve"}.get(len(scores), len(scores)),
+    }
+
+
+def render():
+    """Return the page."""
+    return TEXT.format_map({**LINKS, **figures()})
+
+
+def main(check=False):
+    """Write the page, or fail where it is out of date."""
+    page = render()
+    if check:
+        if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page:
+            sys.exit("docs/answer.md is out of date. Run: python -m tools.docs.render_answer")
+        return
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(check="--check" in sys.argv)

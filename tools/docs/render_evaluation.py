@@ -1,0 +1,115 @@
+"""Write docs/evaluation.md from the tables that `python -m training.evaluate` made.
+
+python -m training.evaluate deblur --update-cards
+python -m training.evaluate upscale8 --update-cards
+python -m tools.docs.render_evaluation build/evaluation    takes tables and figures from there
+python -m tools.docs.render_evaluation                     only the page, from docs/evaluation-*.csv
+python -m tools.docs.render_evaluation --check             changes nothing; fails if out of date
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from training import evaluate
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "evaluation.md"
+FIGURES = {
+    "deblur": {
+        "deblur.png": "How many decibels each method gains on motion blur and on defocus, as bars",
+        "deblur_examples.jpg": "Three crops, blurred by a moving camera, as each method "
+        "restores them, beside the truth",
+        "deblur_real.jpg": "The course's five really blurred photos, as given, by MAXIM, "
+        "and by mssnet-deblur",
+    },
+    "upscale8": {
+        "upscale8.png": "Each upscaler in the plane of PSNR and ST-LPIPS: none is best in both",
+        "upscale8_examples.jpg": "Three crops at 1/8, as each method enlarges them, "
+        "beside the truth",
+    },
+}
+INTRO = """\
+# Evaluation
+
+What the networks of the course can do, beside their rivals, on photographs that none of ours was
+trained on. Every number on this page was computed:
+
+```
+python -m training.evaluate deblur
+python -m training.evaluate upscale8
+```
+
+measures it again, and `--photos DIR` measures your own pictures. All but the seconds comes out the
+same every time. The photographs are the twelve crops in `data/validation` (512 x 512 px, from seven
+photographs that were held out by file); their credits are in `data/validation/CREDITS.tsv`.
+
+**PSNR** counts errors pixel by pixel (dB, higher is closer); **SSIM** compares small neighbourhoods
+(1: equal); **ST-LPIPS** asks a network that was taught by people's answers (0: looks the same).
+**Seconds** are the median of three runs on two threads. Every answer is rounded to 8 bits before it
+is measured, as a file would be.
+"""
+PARTS = {
+    "deblur": """\
+## Deblurring
+
+Each crop is blurred three times by a moving camera, once by defocus, and once not at all: in linear
+light, with noise of one grey level, rounded to 8 bits. 32 px at each border are used for blurring
+and then cut off, so nothing beyond the border is made up. The truth is the middle of the exposure;
+motions whose centre of mass lies more than 2 px from it are not used, because nobody can know such
+a shift from the blurred photo.
+
+- *Wiener* and *Richardson-Lucy, true kernel*: told the blur that nobody knows in practice. This is
+  not a rival but a limit.
+- *estimated kernel*: the best straight motion that explains the photo. It is right for the lines,
+  wrong for hands that tremble.
+- *MAXIM-GoPro*: 22 million parameters, trained on the GoPro data set (Tu et al. 2022). Its answers
+  were computed beforehand by `tools/provenance/run_maxim.py`. The blur here is of the kind that
+  mssnet-deblur was trained on, which favours ours, and some choices of its training were made by
+  looking at these crops. So a lead of a tenth of a decibel in PSNR decides nothing. Compare SSIM
+  and ST-LPIPS, too.
+- *S1-U1 … S3-U2*: the outputs on the way; S1-U1 is half as large and compared at half size.
+""",
+    "upscale8": """\
+## Enlarging 8 times
+
+Each crop is averaged over 8 x 8 px and rounded to 8 bits: 1 pixel in, 64 out. **Consistency** makes
+the answer small again and compares it with the small photo. *After projection* is the same for the
+answer, corrected until it agrees (iterative back-projection), in 8 bits: what agreement can be had
+without drawing anything anew. *realesrgan-x4* is applied twice and reduced to 8x.
+""",
+}
+
+
+def page(folder):
+    """The whole page as text."""
+    text = INTRO
+    for task, part in PARTS.items():
+        path = folder / f"evaluation-{task}.csv"
+        if not path.is_file():
+            continue
+        text += f"\n{part}\n{evaluate.render(task, evaluate.read_table(path))}"
+        for name, alt in FIGURES[task].items():
+            if (folder / f"evaluation-{name}").is_file():
+                text += f"\n![{alt}](evaluation-{name})\n"
+    return text + "\n<!-- rendered by tools/docs/render_evaluation.py; do not edit -->\n"
+
+
+def main(arguments):
+    """Copy, render, or check."""
+    check = "--check" in arguments
+    for folder in (Path(a) for a in arguments if not a.startswith("--")):
+        for task, figures in FIGURES.items():
+            for name in (f"{task}.csv", *figures):
+                if (folder / name).is_file():
+                    shutil.copyfile(folder / name, DOCS / f"evaluation-{name}")
+    text = page(DOCS)
+    if check and (not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text):
+        sys.exit(f"{PAGE} is out of date. Run: python -m tools.docs.render_evaluation")
+    if not check:
+        PAGE.write_text(text, encoding="utf-8")
+        print(PAGE)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

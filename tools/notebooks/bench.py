@@ -1,0 +1,121 @@
+"""Time the networks against a fixed piece of work in the same run; results go to build/bench.json.
+
+    python -m tools.notebooks.bench            everything
+    python -m tools.notebooks.bench --repeat 9
+
+Seconds differ between machines and between hours. The ratio to the reference, a stack of plain
+convolutions that is timed right before each measurement, differs much less: compare ratios.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+import mssnet_edu as me
+
+PATIENCE_S = 60  # per task: a slow one is measured fewer times
+OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
+
+
+def reference():
+    """Return the fixed piece of work: eight 3x3 convolutions, 64 channels, 256 x 256."""
+    generator = torch.Generator().manual_seed(0)
+    photo = torch.rand(1, 64, 256, 256, generator=generator)
+    weight = torch.rand(64, 64, 3, 3, generator=generator) / 576
+    photo = photo.contiguous(memory_format=torch.channels_last)
+
+    def work():
+        x = photo
+        with torch.no_grad():
+            for _ in range(8):
+                x = F.conv2d(x, weight, padding=1)
+        return x
+
+    return work
+
+
+def tasks():
+    """Yield (name, work): what the course does most; a network that is not there is left out."""
+    photo = me.samples.load("astronaut")[:, :512, :512]
+    small = me.degrade.downscale(photo, 4)  # 128 x 128
+    if "mssnet-deblur" in me.models.names("deblur"):
+        yield "deblur 512x512 by mssnet-deblur", lambda: me.deblur(photo)
+    else:
+        print("left out: deblur 512x512, since mssnet-deblur is not in data/weights")
+    for name in me.models.names("upscale"):
+        # one pass: a network of factor 4 would need two for 8x, the second with 16 times the pixels
+        factor = me.models.info(name).factor
+        yield (
+            f"upscale 128x128 to {128 * factor}x{128 * factor} by {name}",
+            lambda name=name, factor=factor: me.upscale(small, factor, model=name),
+        )
+
+
+def seconds(work):
+    """Return how long a piece of work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def import_seconds(statement, repeat):
+    """Return the median time of a fresh Python that runs one statement."""
+    command = [sys.executable, "-c", statement]
+    return statistics.median(
+        seconds(lambda: subprocess.run(command, check=True)) for _ in range(repeat)
+    )
+
+
+def main():
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeat", type=int, default=5, help="runs per measurement (default: 5)")
+    repeat = parser.parse_args().repeat
+    work_once = reference()
+    seconds(work_once)  # warm up
+
+    rows = {}
+    print(f"{'':48} {'seconds':>8} {'ratio':>8}")
+    for name, work in tasks():
+        first = seconds(work)  # load the weights, warm up
+        times = max(1, min(repeat, int(PATIENCE_S / first)))
+        pairs = [(seconds(work_once), seconds(work)) for _ in range(times)]
+        rows[name] = {
+            "seconds": statistics.median(took for _, took in pairs),
+            "ratio": statistics.median(took / yardstick for yardstick, took in pairs),
+            "runs": times,
+        }
+        print(f"{name:48} {rows[name]['seconds']:8.2f} {rows[name]['ratio']:8.2f}", flush=True)
+
+    bare = import_seconds("import torch", repeat)
+    for what in ("import mssnet_edu", "import torch, mssnet_edu.images, mssnet_edu.restore"):
+        took = import_seconds(what, repeat)
+        rows[what] = {"seconds": took, "ratio": took / bare}
+        print(f"{what:48} {took:8.2f} {took / bare:8.2f}   (ratio to `import torch`)")
+
+    report = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "reference_s": statistics.median(seconds(work_once) for _ in range(repeat)),
+        "repeat": repeat,
+        "rows": rows,
+    }
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    part = OUT.with_suffix(".part")
+    part.write_text(json.dumps(report, indent=2) + "\n")
+    os.replace(part, OUT)
+    print(f"\n{OUT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Make .venv and install the course into it, with the versions of constraints.txt.
+
+    python tools/notebooks/install.py            what a learner needs
+    python tools/notebooks/install.py --test     also what the tests need
+
+`make lab`, `make course` and `make test` call this. On Windows, type it yourself with `py`.
+It runs on any Python, also on one that is too old, to say so in a sentence.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.request
+import venv
+from pathlib import Path
+
+OLDEST = (3, 11)
+NEWEST = (3, 14)  # torch has no wheels for newer ones yet
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+PROBE_SECONDS = 6
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+
+def main():
+    """Install, and leave a stamp so that make does not come here again."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--test", action="store_true", help="install what the tests need, too")
+    parser.add_argument(
+        "--torch-index",
+        default=CPU_INDEX,
+        help="where to look for torch first on Linux; '' for the default, which brings CUDA",
+    )
+    options = parser.parse_args()
+    use_a_fitting_python()
+    make_venv()
+    install_cpu_torch(options.torch_index)
+    what = ".[test]" if options.test else "."
+    say("Installing the course. The first time takes a minute or two and about 1.5 GB.")
+    if pip("install", "-c", "constraints.txt", "-e", what) != 0:
+        sys.exit(
+            "The installation did not finish; the reason is above. If the network went away, "
+            "run the same command again: what has arrived is kept."
+        )
+    for name in [".installed-lab", *([".installed-test"] if options.test else [])]:
+        (VENV / name).touch()
+    say(f"Installed in {VENV}")
+
+
+def use_a_fitting_python():
+    """Go on with this Python if it fits, else with one that does, else say what is missing."""
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found:
+            say(f"This is Python {platform.python_version()}; going on with {found}.")
+            sys.exit(subprocess.call([found, *sys.argv]))
+    sys.exit(
+        f"This is Python {platform.python_version()} ({sys.executable}). The course needs Python "
+        f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Install one, then run "
+        "`make PYTHON=/path/to/python lab`."
+    )
+
+
+def make_venv():
+    """Create .venv, or make it anew when it no longer runs (the folder was moved, say)."""
+    if PYTHON.exists() and runs([str(PYTHON), "-m", "pip", "--version"]):
+        return
+    say(f"Making {VENV} with Python {platform.python_version()}")
+    try:
+        venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(VENV)
+    except subprocess.CalledProcessError:
+        sys.exit(
+            "This Python cannot make a virtual environment: its pip is missing. On Debian and "
+            "Ubuntu: sudo apt install python3-venv"
+        )
+
+
+def install_cpu_torch(index):
+    """On Linux, take torch from PyTorch's CPU index where it answers: 200 MB and not several GB."""
+    if not sys.platform.startswith("linux") or not index:
+        return
+    if runs([str(PYTHON), "-c", "import torch"]):
+        return
+    if not answers(f"{index}/torch/"):
+        say("PyTorch's CPU index does not answer; taking torch from the default index.")
+        return
+    # --no-deps: that index holds old copies of other packages, which come from the default one
+    if pip("install", "--no-deps", "-c", "constraints.txt", "--index-url", index, "torch") != 0:
+        say("PyTorch's CPU index did not give torch; taking it from the default index.")
+
+
+def answers(url):
+    """Tell whether a web address answers within a few seconds, name look-up included."""
+    reply = []
+
+    def ask():
+        try:
+            with urllib.request.urlopen(url, timeout=PROBE_SECONDS) as response:
+                reply.append(response.status)
+        except (OSError, ValueError):
+            pass
+
+    # a thread: the time-out of urlopen does not cover a name server that keeps silent
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return reply == [200]
+
+
+def pip(*arguments):
+    """Run the venv's pip; quiet when nobody watches."""
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments, *quiet]
+    return subprocess.call(command, cwd=ROOT)
+
+
+def runs(command):
+    """Tell whether a command can be started and ends well."""
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def say(text):
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

