@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from mssnet_edu import files
+
 __all__ = ["ArgumentParser", "main", "run"]
 
 FIRST_NOTEBOOK = "notebooks/00_the_question.ipynb"
@@ -409,12 +411,10 @@ def _photos():
     for name in names:
         sample = samples.info(name)
         try:
-            fault = _differs(samples.find_data(sample.file), sample.sha256)
-        except FileNotFoundError:
-            fault = "is missing"
-        if fault:
+            files.read_verified(samples.find_data() / sample.file, sample.sha256)
+        except (FileNotFoundError, ValueError) as error:
             wrong += 1
-            yield _Finding("FAIL", f"{sample.file} {fault}", restore)
+            yield _Finding("FAIL", str(error), restore)
     if not wrong:
         yield _Finding("ok", f"{len(names)} photos and clips in {samples.find_data()}")
 
@@ -427,24 +427,16 @@ def _weights():
     for name in models.names():
         faults = []
         for file in models.info(name).files:
-            path = folder / file.name
-            fault = _differs(path, file.sha256) if path.is_file() else "is missing"
-            if fault:
-                faults.append(f"{file.name} {fault}")
+            try:
+                files.read_verified(folder / file.name, file.sha256)
+            except (FileNotFoundError, ValueError) as error:
+                faults.append(str(error))
         if faults:
-            yield _Finding("FAIL", f"weights of {name}: {', '.join(faults)}", restore)
+            yield _Finding("FAIL", f"weights of {name}: {' '.join(faults)}", restore)
         else:
             yield _Finding("ok", f"weights of {name}")
     if not models.names():
         yield _Finding("FAIL", f"no weights in {folder}", restore)
-
-
-def _differs(path, sha256):
-    import hashlib
-
-    if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-        return ""
-    return f"is not the file it should be ({path.stat().st_size:,} bytes)"
 
 
 def _network():

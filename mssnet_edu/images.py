@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mssnet_edu.files import replacing
+
 __all__ = [
     "PhotoError",
     "as_batch",
@@ -27,6 +29,7 @@ __all__ = [
     "load",
     "load_frames",
     "luma",
+    "quantize",
     "save",
     "to_linear",
     "to_numpy",
@@ -412,18 +415,14 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
     file = check_target(path, overwrite, tuple(photo.shape[-2:]))
     kind, options = _WRITABLE[file.suffix.lower()]
     image = to_pillow(photo)
-    part = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        with part.open("xb") as stream:
+        with replacing(file, overwrite) as part, part.open("wb") as stream:
             image.save(stream, kind, **options)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _move(part, file, overwrite)
+    except FileExistsError as error:  # taken while the photo was being written
+        raise _exists(file) from error
     except (OSError, ValueError) as error:  # Pillow raises either where a format has a limit
         reason = getattr(error, "strerror", None) or str(error)
         raise PhotoError(f"{file} could not be written: {reason}.") from error
-    finally:
-        part.unlink(missing_ok=True)
     return file
 
 
@@ -457,20 +456,6 @@ def check_target(
     if file.exists() and not overwrite:
         raise _exists(file)
     return file
-
-
-def _move(part: Path, file: Path, overwrite: bool) -> None:
-    if not overwrite:
-        # A hard link fails when the name was taken meanwhile; os.replace would overwrite it.
-        try:
-            os.link(part, file)
-            return
-        except FileExistsError as error:
-            raise _exists(file) from error
-        except OSError:  # a disk without hard links (FAT, some network shares)
-            if file.exists():
-                raise _exists(file) from None
-    os.replace(part, file)
 
 
 def _exists(file: Path) -> PhotoError:
@@ -574,6 +559,15 @@ def crop(photo: torch.Tensor, box: tuple[int, int, int, int]) -> torch.Tensor:
             f"photo of {full_width} x {full_height} px."
         )
     return photo[..., top : top + height, left : left + width].clone()
+
+
+def quantize(photo: torch.Tensor, levels: int = 256) -> torch.Tensor:
+    """Clamp to [0, 1] and round to so many levels: 256 as an 8-bit file keeps it. Any shape.
+
+    >>> quantize(torch.tensor([0.5, 1.2])) * 255
+    tensor([128., 255.])
+    """
+    return (photo.clamp(0, 1) * (levels - 1)).round() / (levels - 1)
 
 
 def to_linear(photo: torch.Tensor) -> torch.Tensor:

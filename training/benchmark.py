@@ -25,7 +25,6 @@ __all__ = [
     "load_photos",
     "read_photo",
     "reduced",
-    "round_to_bytes",
 ]
 
 SIDE_PX = 512  # of the part of a photo that is measured
@@ -99,7 +98,7 @@ def read_photo(file: Path) -> Tensor:
             f"{file} is {photo.shape[2]} x {photo.shape[1]} px; evaluation needs 128 x 128 or more."
         )
     [(left, top)] = busiest(photo, (height, width), 1)
-    return round_to_bytes(photo[:, top : top + height, left : left + width])
+    return images.quantize(photo[:, top : top + height, left : left + width])
 
 
 def busiest(photo: Tensor, size: tuple[int, int], count: int, grid: int = 32):
@@ -134,15 +133,6 @@ def busiest(photo: Tensor, size: tuple[int, int], count: int, grid: int = 32):
     return corners
 
 
-def round_to_bytes(photo: Tensor) -> Tensor:
-    """The photo as a file would keep it: 256 levels.
-
-    >>> round_to_bytes(torch.tensor([0.5])) * 255
-    tensor([128.])
-    """
-    return (photo.clamp(0, 1) * 255).round() / 255
-
-
 def fingerprint(photo: Tensor) -> str:
     """A short text that differs when an 8-bit photo differs: the start of its SHA-256."""
     levels = (photo * 255).round().to(torch.uint8).contiguous()
@@ -165,7 +155,7 @@ def blurred(photos: dict[str, Tensor]) -> Iterator[Blurred]:
         for group, blur, kernel, seed in _blurs(name):
             dim = degrade.blur(photo, kernel)[inner]
             noisy = degrade.add_noise(dim, NOISE, seed=seed)
-            yield Blurred(name, group, blur, round_to_bytes(noisy), sharp, kernel)
+            yield Blurred(name, group, blur, images.quantize(noisy), sharp, kernel)
         yield Blurred(name, "sharp", "none", sharp.clone(), sharp, None)
 
 
@@ -195,7 +185,7 @@ def reduced(photos: dict[str, Tensor], factors=(8, 4, 2)) -> Iterator[Reduced]:
     """
     for name, photo in photos.items():
         for factor in factors:
-            small = round_to_bytes(degrade.downscale(photo, factor))
+            small = images.quantize(degrade.downscale(photo, factor))
             yield Reduced(name, f"clean {factor}x", factor, small, photo)
         draw = _draw(name, "dirty")
         soft = degrade.blur(photo, degrade.gaussian_kernel(_between(1.0, 3.0, draw)), False)

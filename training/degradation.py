@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mssnet_edu.images import to_linear, to_srgb
+from mssnet_edu.images import quantize, to_linear, to_srgb
 from training.dataset import Corpus
 
 __all__ = ["Blur", "PairMaker", "enlarge_input", "jpeg", "motion_paths", "reduce"]
@@ -153,10 +153,10 @@ class PairMaker:
         noisy[:clean] = blurred[:clean]
         photo = to_srgb(noisy.clamp(0, 1))
         photo = _some_jpeg(photo, draw, blur.jpeg, skip=clean)
-        photo = _round(photo)
-        photo[:clean] = _round(to_srgb(target[:clean]))
+        photo = quantize(photo)
+        photo[:clean] = quantize(to_srgb(target[:clean]))
         order = torch.randperm(count, generator=draw).to(device)
-        return photo[order], _round(to_srgb(target))[order]
+        return photo[order], quantize(to_srgb(target))[order]
 
     # -- enlargement ---------------------------------------------------------------------------
 
@@ -181,11 +181,11 @@ class PairMaker:
             dirty = dirty.to(sharp.device)
             method = "bicubic" if torch.rand((), generator=draw) < 0.2 else "area"
             soft = _gaussian_blur(part, _uniform(len(part), 0.05, 0.4 * factor, draw, sharp.device))
-            small = _round(reduce(torch.where(dirty, soft, part), factor, method).clamp(0, 1))
+            small = quantize(reduce(torch.where(dirty, soft, part), factor, method).clamp(0, 1))
             sigma = _uniform(len(part), 0, 8 / 255, draw, sharp.device)[:, None, None, None]
             spoilt = small + sigma * _randn(small.shape, draw, sharp.device)
             spoilt = _some_jpeg(spoilt.clamp(0, 1), draw, share=0.6, skip=0)
-            small = _round(torch.where(dirty, spoilt, small))
+            small = quantize(torch.where(dirty, spoilt, small))
             inputs.append(enlarge_input(small, factor))
         return torch.cat(inputs), sharp
 
@@ -435,10 +435,6 @@ def _some_jpeg(photo: Tensor, draw: torch.Generator, share: float, skip: int) ->
 
 
 # -- small parts ---------------------------------------------------------------------------------
-
-
-def _round(photo: Tensor) -> Tensor:
-    return (photo.clamp(0, 1) * 255).round() / 255
 
 
 def _uniform(n: int, low: float, high: float, draw: torch.Generator, device) -> Tensor:

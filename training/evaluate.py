@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mssnet_edu import classical, cli, degrade, metrics, models, restore
-from mssnet_edu._files import replacing
+from mssnet_edu import classical, cli, degrade, images, metrics, models, restore
+from mssnet_edu.files import replacing
 from training import benchmark, losses
 
 __all__ = [
@@ -190,7 +190,7 @@ def _stages(name: str, network: nn.Module, photo: Tensor) -> dict[str, Tensor]:
 
 def _scored(trial, group, case, method, answer: Tensor, **more) -> Measured:
     """PSNR, SSIM and ST-LPIPS of an answer, as a file would keep it."""
-    answer, truth = benchmark.round_to_bytes(answer), trial.sharp
+    answer, truth = images.quantize(answer), trial.sharp
     half = answer.shape != truth.shape
     if half:
         [truth] = losses.targets([answer[None]], truth[None])
@@ -254,10 +254,10 @@ def measure_upscale(
             if info and info.config.get("takes_seed"):
                 others[name] = restore.upscale(small, factor, network, seed=SEEDS[1])
         for method, answer in answers.items():
-            answer = benchmark.round_to_bytes(answer)
+            answer = images.quantize(answer)
             apart = {}
             if method in others:
-                other = benchmark.round_to_bytes(others[method])
+                other = images.quantize(others[method])
                 apart["apart_levels"] = 255 * (answer - other).abs().mean().item()
                 apart["apart_st_lpips"] = metrics.perceptual_distance(answer, other)
             yield _scored(
@@ -291,7 +291,7 @@ def project(answer: Tensor, small: Tensor, steps: int = 12) -> Tensor:
     for _ in range(steps):
         missing = small - degrade.resample(answer, small_size, "area")
         answer = (answer + degrade.resample(missing, size, "bicubic")).clamp(0, 1)
-    return benchmark.round_to_bytes(answer)
+    return images.quantize(answer)
 
 
 # ---------------------------------------------------------------------------- seconds and numbers

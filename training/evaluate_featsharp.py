@@ -29,7 +29,6 @@ import torch.nn.functional as F
 
 from mssnet_edu import featsharp, images, samples
 from mssnet_edu.models import catalogue
-from tools.docs import render_cards
 
 NAME = "featsharp-vit-s14"
 OUT = Path(__file__).resolve().parents[1] / "docs" / "featsharp.csv"
@@ -226,7 +225,6 @@ def main():
         for factor in featsharp.FACTORS
     }
     catalogue.write_info(dataclasses.replace(info, measured={**info.measured, **tables}))
-    render_cards.main()
 
 
 if __name__ == "__main__":

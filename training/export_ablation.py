@@ -16,11 +16,10 @@ from pathlib import Path
 import torch
 from export_mssnet import CORPUS, PAPER
 
-from mssnet_edu import degrade, metrics
+from mssnet_edu import degrade, images, metrics
 from mssnet_edu.models.catalogue import ModelInfo, save_model
 from mssnet_edu.mssnet import Ablation
 from mssnet_edu.mssnet.ablation import REMEDIES
-from tools.docs import render_cards
 from training import benchmark
 from training.train import load_weights
 
@@ -120,7 +119,7 @@ def blurred() -> list[tuple[torch.Tensor, torch.Tensor]]:
         sharp = photo[:, top : top + SIDE_PX, left : left + SIDE_PX]
         length_px, angle_deg = LENGTHS_PX[number % 4], ANGLES_DEG[number % 5]
         path = degrade.motion_path("line", length_px, angle_deg)
-        pairs.append((benchmark.round_to_bytes(degrade.motion_blur(sharp, path)), sharp))
+        pairs.append((images.quantize(degrade.motion_blur(sharp, path)), sharp))
     return pairs
 
 
@@ -145,7 +144,6 @@ def main() -> int:
     parser.add_argument("runs", type=Path, help="folder with full-0, bilinear-1, ...")
     args = parser.parse_args()
     info = export(args.runs)
-    render_cards.main()
     print(f"{info.name}: {info.parameters:,} numbers, {sum(f.bytes for f in info.files):,} bytes")
     return 0
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mssnet_edu import featsharp, images
-from mssnet_edu._files import replacing
+from mssnet_edu.files import replacing
 from mssnet_edu.models import encoders
 from mssnet_edu.models.catalogue import save_model
 from training.dataset import split_files

@@ -16,24 +16,14 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
-from mssnet_edu import degrade, restore, samples
+from mssnet_edu import degrade, images, metrics, restore, samples
 from mssnet_edu.models import catalogue
-from tools.docs import render_cards
 
 FACTOR = 8
 PHOTOS = ("astronaut", "cat", "coffee")
 SECONDS_PHOTO = ("astronaut", 64)  # this photo's top left corner, so many px square, is enlarged
 CONTEXTS = (2, 4, 8, 12, 16, 24, 32, 48, 64, 80)
-
-
-def psnr(a, b):
-    return float(-10 * F.mse_loss(a, b).log10())
-
-
-def eight_bits(photo):
-    return (photo * 255).round() / 255
 
 
 def quality(name):
@@ -49,15 +39,15 @@ def quality(name):
 
 def _quality(name, title, way):
     photo = degrade.crop_to_multiple(samples.load(title), FACTOR)
-    small = eight_bits(degrade.downscale(photo, FACTOR, method=way))
-    plain = psnr(photo, restore.upscale(small, FACTOR, "bicubic"))
+    small = images.quantize(degrade.downscale(photo, FACTOR, method=way))
+    plain = metrics.psnr(photo, restore.upscale(small, FACTOR, "bicubic"))
     answer = restore.upscale(small, FACTOR, name)
     again = degrade.downscale(answer, FACTOR, method=way)
     return {
         "bicubic, dB": plain,
-        "this network, dB": psnr(photo, answer),
-        "gain, dB": psnr(photo, answer) - plain,
-        "consistency, dB": psnr(small, again),
+        "this network, dB": metrics.psnr(photo, answer),
+        "gain, dB": metrics.psnr(photo, answer) - plain,
+        "consistency, dB": metrics.psnr(small, again),
     }
 
 
@@ -99,7 +89,9 @@ def context(name):
     network = catalogue.load_model(name)
     factor = network.info.factor
     # the middle of the astronaut's photo, halved: edges and texture, where context matters most
-    photo = eight_bits(degrade.downscale(samples.load("astronaut"), 2))[None, :, 24:232, 24:232]
+    photo = images.quantize(degrade.downscale(samples.load("astronaut"), 2))[
+        None, :, 24:232, 24:232
+    ]
     start, side = 96, 16
     row = {}
     with torch.inference_mode():
@@ -133,7 +125,7 @@ def distances(name):
     """Each kind of damage, all on the astronaut's 128 x 128 px; and the package's own numbers."""
     network = catalogue.load_model(name)
     photo = samples.load("astronaut")[:, 0:128, 160:288]
-    small = eight_bits(degrade.downscale(photo, 4, method="area"))
+    small = images.quantize(degrade.downscale(photo, 4, method="area"))
     moved = samples.load("astronaut")[:, 0:128, 161:289]
     others = {
         "the same": photo,
@@ -183,7 +175,6 @@ def main():
         found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         catalogue.write_info(dataclasses.replace(info, measured={**info.measured, **found}))
         print(name, json.dumps(found, indent=1))
-    render_cards.main()
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mssnet_edu import cli
-from mssnet_edu._files import replacing
+from mssnet_edu import cli, metrics
+from mssnet_edu.files import replacing
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from training import losses
 from training.dataset import Corpus, split_files
@@ -403,7 +403,8 @@ class Trainer:
             blurry, sharp = blurry.to(self.device), sharp.to(self.device)
             pictures = self.model.pictures(blurry.contiguous(memory_format=torch.channels_last))
             wanted = losses.targets(pictures, sharp)
-            rows.append([_psnr(blurry, sharp), *map(_psnr, pictures, wanted)])
+            pairs = zip([blurry, *pictures], [sharp, *wanted], strict=True)
+            rows.append([metrics.psnr(a[0].clamp(0, 1), b[0]) for a, b in pairs])
         torch._foreach_copy_(self.parameters, kept)
         names = ["input"] + [
             f"S{s + 1}-U{u + 1}" for s, n in enumerate(self.recipe.config.unets) for u in range(n)
@@ -521,10 +522,6 @@ def _runs_until(run: Path) -> list[dict]:
         return []
     about = json.loads(about.read_text())
     return [*about.get("before", []), {k: about[k] for k in ("recipe", "step", "seconds")}]
-
-
-def _psnr(a: Tensor, b: Tensor) -> float:
-    return float(-10 * torch.log10((a.clamp(0, 1) - b).square().mean().clamp(min=1e-10)))
 
 
 def _perceptual_weights() -> Path:

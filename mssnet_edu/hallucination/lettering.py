@@ -94,7 +94,7 @@ def _copied(found):
 def _signs(words):
     photo = images.crop(samples.load("street_sign"), SIGN_BOX)
     top, bottom = SIGN_ROWS["prohibited"]
-    truth = _in_file(degrade.resample(photo, SIGN_SIZE, "area"))
+    truth = images.quantize(degrade.resample(photo, SIGN_SIZE, "area"))
     small = Downscale(8)(truth)
     answers = {"PROHIBITED": truth}
     wiped = _wiped(photo, (top, bottom), SIGN_SPACE)
@@ -190,7 +190,7 @@ def _plates(n):
     motion = classical.estimate_line_kernel(car, max_length_px=40)
     photo = images.crop(classical.wiener(car, motion.kernel, noise=0.01), PLATE_BOX)
     half = (photo.shape[-2] // 2, photo.shape[-1] // 2)
-    truth = _in_file(degrade.resample(photo, half, "area"))
+    truth = images.quantize(degrade.resample(photo, half, "area"))
     a = Downscale(8)
     small = a(truth)
     wiped = _wiped(photo, PLATE_ROWS, PLATE_SPACE)
@@ -295,8 +295,4 @@ def _hidden(photo, small, rounds=60):
         free = weight * torch.where(way > 0, photo < 0.99, photo > 0.01)
         push = way * free / a.pinv(a(free)).clamp(min=1e-4)
         photo = (photo + push.clamp(-0.25, 0.25)).clamp(0, 1)
-    return _in_file(photo)
-
-
-def _in_file(photo):
-    return (photo.clamp(0, 1) * 255).round() / 255
+    return images.quantize(photo)

@@ -262,7 +262,7 @@ def back_project(answer, photo_small, downscale="area", kind="smooth", rounds=40
         # smooth corrections first; what clamping then leaves over is local, and so is its repair
         push = a.smooth if kind == "smooth" and number < SMOOTH_ROUNDS else a.pinv
         photo = _push_free(photo, error, a, push)
-    return (photo * 255).round() / 255 if eight_bit else photo
+    return images.quantize(photo) if eight_bit else photo
 
 
 def _push_free(photo, error, a, push):

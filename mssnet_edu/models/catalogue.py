@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import torch
 
-from mssnet_edu._files import replacing
+from mssnet_edu.files import read_verified, replacing, write_text
 
 __all__ = [
     "ARCHITECTURES",
@@ -199,7 +199,8 @@ def save_model(network_or_state, folder=None, *, int8=False, **facts):
         part = f".{number}of{len(shards)}" if len(shards) > 1 else ""
         blob = _to_bytes(shard)
         path = folder / f"{draft.name}{part}.safetensors"
-        _write(path, blob)
+        with replacing(path) as part:
+            part.write_bytes(blob)
         files.append(WeightFile(path.name, hashlib.sha256(blob).hexdigest(), len(blob)))
     final = dataclasses.replace(draft, files=tuple(files), parameters=_count(network))
     write_info(final, folder)
@@ -212,11 +213,13 @@ def save_model(network_or_state, folder=None, *, int8=False, **facts):
 
 
 def write_info(model_info, folder=None):
-    """Write NAME.json atomically: new facts or measurements for weights that stay the same."""
+    """Write NAME.json and its card, NAME.md: new facts or measurements for the same weights."""
     facts = dataclasses.asdict(model_info)
     facts["files"] = [list(f) for f in model_info.files]
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    _write(_folder(folder) / f"{model_info.name}.json", text.encode())
+    folder = _folder(folder)
+    write_text(folder / f"{model_info.name}.json", text)
+    write_text(folder / f"{model_info.name}.md", render_card(model_info))
 
 
 def render_card(model_info):
@@ -306,20 +309,13 @@ def _unknown(name, known, folder):
 def _read(path, file, name):
     from safetensors.torch import load
 
-    restore = "Get it again: git checkout -- data/weights, or reinstall mssnet_edu."
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"the weights of {name!r} are not complete: {path} is missing. {restore}"
-        )
-    blob = path.read_bytes()
-    if len(blob) != file.bytes:
-        # Git LFS and broken downloads leave short files; say the size, it names the culprit.
-        raise ValueError(
-            f"{path} holds {len(blob):,} bytes; expected {file.bytes:,}. It is damaged. {restore}"
-        )
-    if hashlib.sha256(blob).hexdigest() != file.sha256:
-        raise ValueError(f"{path} is not the file it should be (wrong SHA-256). {restore}")
-    return load(blob)
+    try:
+        return load(read_verified(path, file.sha256))
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(
+            f"the weights of {name!r} are not complete: {error} Get the file again: "
+            "git checkout -- data/weights, or reinstall mssnet_edu."
+        ) from error
 
 
 def _build(model_info):
@@ -418,11 +414,6 @@ def _to_bytes(shard):
     if len(blob) > MAX_FILE_BYTES:
         raise ValueError(f"a shard of {len(blob):,} bytes is over {MAX_FILE_BYTES:,}.")
     return blob
-
-
-def _write(path, blob):
-    with replacing(path) as part:
-        part.write_bytes(blob)
 
 
 # --- the card ----------------------------------------------------------------------------------

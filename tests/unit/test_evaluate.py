@@ -42,7 +42,7 @@ def photos():
     draw = torch.Generator().manual_seed(0)
     blocks = torch.rand(2, 3, SIDE // 8, SIDE // 8, generator=draw)
     large = degrade.enlarge(blocks, 8, "bicubic")
-    return {f"photo{i}": benchmark.round_to_bytes(p) for i, p in enumerate(large)}
+    return {f"photo{i}": images.quantize(p) for i, p in enumerate(large)}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_a_photo_meets_the_same_blurs_in_any_company(photos):
 def test_the_truth_is_where_it_can_be_known(photos):
     for trial in benchmark.blurred(photos):
         assert trial.photo.shape == trial.sharp.shape == (3, SIDE - 64, SIDE - 64)
-        assert torch.equal(trial.photo, benchmark.round_to_bytes(trial.photo))
+        assert torch.equal(trial.photo, images.quantize(trial.photo))
         if trial.kernel is None:
             assert torch.equal(trial.photo, trial.sharp)
             continue
@@ -146,7 +146,7 @@ def test_a_half_size_output_is_compared_at_half_size(measured):
     small = torch.nn.functional.interpolate(
         trial.sharp[None], scale_factor=0.5, mode="bilinear", align_corners=True
     )[0]
-    wanted = metrics.psnr(benchmark.round_to_bytes(half), small)
+    wanted = metrics.psnr(images.quantize(half), small)
     row = next(m for m in rows if m.method == "mssnet-deblur S1-U1")
     assert row.psnr_db == pytest.approx(wanted)
     assert row.st_lpips is None
@@ -192,12 +192,12 @@ def test_upscalers_are_measured_where_they_apply(photos):
 
 def test_projection_keeps_detail_and_agrees_with_the_small_photo():
     truth = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.6 + 0.2
-    small = benchmark.round_to_bytes(degrade.downscale(truth, 8))
+    small = images.quantize(degrade.downscale(truth, 8))
     answer = (truth.flip(2) + 0.1).clamp(0, 1)
     projected = evaluate.project(answer, small)
     assert metrics.consistency_db(answer, small) < 30
     assert metrics.consistency_db(projected, small) > 45
-    assert torch.equal(projected, benchmark.round_to_bytes(projected))
+    assert torch.equal(projected, images.quantize(projected))
     fine = [x - degrade.enlarge(degrade.downscale(x, 8), 8, "nearest") for x in (answer, projected)]
     assert (fine[0] * fine[1]).mean() / fine[0].square().mean() > 0.8
 

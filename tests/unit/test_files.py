@@ -1,6 +1,6 @@
 import pytest
 
-from mssnet_edu._files import replacing
+from mssnet_edu.files import replacing
 
 
 def _half_written(part):

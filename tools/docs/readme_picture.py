@@ -7,13 +7,13 @@ docs/workflow.png: a cat on its way through MSSNet. Both are figures that a note
 photographed in a browser.
 """
 
-import os
 import shutil
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 import mssnet_edu as me
+from mssnet_edu import files
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FACE = (128, 24, 192, 192)  # left, top, width, height in the astronaut's photograph
@@ -55,10 +55,9 @@ def photograph(html, out):
         browser = tools.chromium.launch(executable_path=found, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1000, "height": 700}, device_scale_factor=2)
         page.set_content(html)
-        part = out.with_suffix(".part.png")
-        page.locator("figure").first.screenshot(path=part)
+        with files.replacing(out) as part:
+            page.locator("figure").first.screenshot(path=part)
         browser.close()
-    os.replace(part, out)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ convolutions that is timed right before each measurement, differs much less: com
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ import torch
 from torch.nn import functional as F
 
 import mssnet_edu as me
+from mssnet_edu import files
 
 PATIENCE_S = 60  # per task: a slow one is measured fewer times
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -111,9 +111,7 @@ def main():
         "rows": rows,
     }
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    part = OUT.with_suffix(".part")
-    part.write_text(json.dumps(report, indent=2) + "\n")
-    os.replace(part, OUT)
+    files.write_text(OUT, json.dumps(report, indent=2) + "\n")
     print(f"\n{OUT}")
 
 

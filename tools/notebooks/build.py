@@ -19,7 +19,6 @@ import copy
 import difflib
 import hashlib
 import json
-import os
 import re
 import sys
 import tomllib
@@ -27,7 +26,7 @@ from pathlib import Path
 
 import nbformat
 
-from mssnet_edu import exercises
+from mssnet_edu import exercises, files
 from tools.notebooks import anatomy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -288,16 +287,9 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
-def write(path, text):
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
 def write_notebook(path, notebook):
     nbformat.validate(notebook)
-    write(path, nbformat.writes(notebook).rstrip("\n") + "\n")
+    files.write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
 def all_notebooks():
@@ -354,7 +346,7 @@ def main(arguments=None):
                 write_notebook(path, synced(read(path), path.name))
         elif options.command == "index":
             text = README.read_text(encoding="utf-8")
-            write(README, with_table(text, table(all_notebooks())))
+            files.write_text(README, with_table(text, table(all_notebooks())))
         else:
             wrong = report(options.notebooks or all_notebooks())
             if not options.notebooks and index_fault():

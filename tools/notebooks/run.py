@@ -14,7 +14,6 @@ import base64
 import copy
 import html
 import mimetypes
-import os
 import re
 import sys
 import threading
@@ -30,6 +29,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 
+from mssnet_edu import files
+from mssnet_edu.show.handles import ERROR_MARK
+
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "course"
 
@@ -37,7 +39,6 @@ LIMIT_S = 60
 LIMIT_MB = 1500
 TOLERANCE = 1.5  # of the seconds, for --strict: a machine is rarely idle; memory gets none
 
-ERROR_MARK = "mss-error"  # the class that mssnet_edu.show gives to what stands in a figure's place
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -298,13 +299,6 @@ in JupyterLab (<code>make lab</code>).</p>
 """
 
 
-def write(path, text):
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
 def main():
     """Run, write, print a table, and say with the exit status whether all went well."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -325,8 +319,8 @@ def main():
     for path in paths:
         run = execute(path.resolve())
         runs.append(run)
-        write(OUT / path.name, nbformat.writes(run.notebook))
-        write(OUT / f"{path.stem}.html", page(run.notebook, path.resolve().parent))
+        files.write_text(OUT / path.name, nbformat.writes(run.notebook))
+        files.write_text(OUT / f"{path.stem}.html", page(run.notebook, path.resolve().parent))
         result = "ok" if not run.errors else "; ".join(run.errors)
         numbers = f"{run.seconds:8.1f} {run.cpu_s:8.1f} {run.peak_mb:8.0f}"
         print(f"{path.stem:36} {numbers}  {result}", flush=True)
@@ -334,7 +328,7 @@ def main():
             over.append(f"{path.stem}: {run.seconds:.0f} s; {LIMIT_S} s are allowed on idle cores")
         if run.peak_mb > LIMIT_MB:
             over.append(f"{path.stem}: {run.peak_mb:.0f} MB; {LIMIT_MB} MB are allowed")
-    write(OUT / "index.html", index(runs))
+    files.write_text(OUT / "index.html", index(runs))
     print(f"\nThe pages: {OUT / 'index.html'}")
     print(*over, sep="\n")
     if any(run.errors for run in runs) or (options.strict and over):

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from mssnet_edu import images, samples
+from mssnet_edu import images, metrics, samples
 from mssnet_edu.models.catalogue import load_model, save_model, write_info
 from mssnet_edu.models.realesrgan import RealESRGAN
 from tools.provenance import sources
@@ -52,7 +52,7 @@ def read_ncnn(blob, shapes):
 def small(name):
     """A bundled photo, reduced 8 times by area and rounded to 8 bits; 48 x 48 px of it."""
     photo = F.avg_pool2d(samples.load(name)[None], 8)
-    return (photo[..., :48, :48] * 255).round() / 255
+    return images.quantize(photo[..., :48, :48])
 
 
 @torch.inference_mode()
@@ -67,7 +67,7 @@ def measure(exact, stored):
         one, other = exact(small(name)).clamp(0, 1), stored(small(name)).clamp(0, 1)
         gap = (one - other).abs() * 255
         rows[name] = {
-            "PSNR, dB": float(-10 * F.mse_loss(one, other).log10()),
+            "PSNR, dB": metrics.psnr(one, other),
             "mean, grey levels": float(gap.mean()),
             "largest, grey levels": float(gap.max()),
         }

@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from mssnet_edu import images, samples
 from mssnet_edu.models.catalogue import load_model, save_model, write_info
 from mssnet_edu.models.vit import ViT
-from tools.docs import render_cards
 from tools.provenance import sources
 
 NAME = "vit-s14"
@@ -235,7 +234,6 @@ def main():
         ),
     }
     write_info(dataclasses.replace(info, measured=measured), sources.WEIGHTS)
-    render_cards.main()
 
 
 if __name__ == "__main__":

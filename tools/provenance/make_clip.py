@@ -15,13 +15,14 @@ averaging and stored as one animated WebP, which Pillow reads, so that learners 
 
 import argparse
 import io
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from PIL import Image
+
+from mssnet_edu import files
 
 FIRST, FRAMES, WIDTH, HEIGHT, FRAMES_A_SECOND = 232, 48, 640, 360, 20
 LIMIT_BYTES = 3_000_000
@@ -78,9 +79,8 @@ def main() -> None:
     )
     if stream.tell() > LIMIT_BYTES:
         sys.exit(f"The clip would be {stream.tell():,} bytes, more than {LIMIT_BYTES:,}.")
-    part = arguments.out.with_suffix(".part")
-    part.write_bytes(stream.getvalue())
-    os.replace(part, arguments.out)
+    with files.replacing(arguments.out) as part:
+        part.write_bytes(stream.getvalue())
     print(f"{arguments.out}: {FRAMES} frames, {stream.tell():,} bytes")
 
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mssnet_edu import cli
-from mssnet_edu._files import replacing
+from mssnet_edu.files import replacing
 from training.dataset import CORPUS_LIST
 
 __all__ = ["read_edj", "read_rcc", "rebuild", "reduce_photo", "run_command"]

@@ -25,7 +25,6 @@ import base64
 import csv
 import io
 import json
-import os
 import sys
 import tarfile
 import time
@@ -35,7 +34,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mssnet_edu import degrade, images, metrics, samples
+from mssnet_edu import degrade, files, images, metrics, samples
 from tools.provenance import sources
 from training import benchmark
 
@@ -264,7 +263,7 @@ def deblur(graph, photo):
     """MAXIM's answer for one photo (3, H, W) of any size."""
     height, width = photo.shape[1:]
     padded = F.pad(photo[None], (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
-    return benchmark.round_to_bytes(graph(padded)[0, :, :height, :width])
+    return images.quantize(graph(padded)[0, :, :height, :width])
 
 
 def check(graph, files):
@@ -313,12 +312,10 @@ def score(graph, photos, path, again):
         before = metrics.psnr(trial.photo, trial.sharp)
         print(f"{trial.name:28} {trial.blur:22} {before:6.2f} -> {found[0]:6.2f} dB", flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        with part.open("w", newline="", encoding="utf-8") as table:
+        with files.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as table:
             writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows[k] for k in sorted(rows))
-        os.replace(part, path)
 
 
 def answer_real(graph, again):
@@ -337,7 +334,7 @@ def known(name):
     photo, box, path = KNOWN[name]
     sharp = images.crop(samples.load(photo), box)
     blurred = degrade.motion_blur(sharp, degrade.motion_path(**path))
-    return benchmark.round_to_bytes(degrade.add_noise(blurred, KNOWN_NOISE))
+    return images.quantize(degrade.add_noise(blurred, KNOWN_NOISE))
 
 
 def answer_known(graph, again):
