@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 
 import torch
-from export_mssnet import CORPUS, PAPER
 
 from mssnet_edu import degrade, images, metrics
 from mssnet_edu.models.catalogue import ModelInfo, save_model
 from mssnet_edu.mssnet import Ablation
 from mssnet_edu.mssnet.ablation import REMEDIES
 from training import benchmark
+from training.export_mssnet import CORPUS, PAPER
 from training.train import load_weights
 
 NAME = "mssnet-ablation"

@@ -136,7 +136,7 @@ def test_saved_and_loaded_is_the_same_to_half_precision(tiny):
     assert torch.allclose(loaded(photo), network(photo), atol=1e-3)
     assert loaded.info.factor == 2
     assert catalogue.load_model("tiny", folder) is loaded  # kept
-    assert sorted(p.name for p in folder.iterdir()) == ["tiny.json", "tiny.safetensors"]
+    assert sorted(p.name for p in folder.iterdir()) == ["tiny.json", "tiny.md", "tiny.safetensors"]
 
 
 def test_vectors_are_kept_in_full_precision(tiny):
@@ -279,7 +279,7 @@ def test_a_folder_without_networks(tmp_path):
 def test_a_missing_file(tiny):
     folder, _ = tiny
     (folder / "tiny.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"tiny\.safetensors is missing\. Get it again"):
+    with pytest.raises(FileNotFoundError, match=r"tiny\.safetensors is missing\. Get the"):
         catalogue.load_model("tiny", folder)
 
 
@@ -287,7 +287,7 @@ def test_a_cut_off_file(tiny):
     folder, _ = tiny
     path = folder / "tiny.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ValueError, match=r"bytes; expected .* It is damaged"):
+    with pytest.raises(ValueError, match=r"not the file it should be \([\d,]+ bytes\)"):
         catalogue.load_model("tiny", folder)
 
 
@@ -297,7 +297,7 @@ def test_a_changed_file(tiny):
     blob = bytearray(path.read_bytes())
     blob[-1] ^= 1
     path.write_bytes(blob)
-    with pytest.raises(ValueError, match="wrong SHA-256"):
+    with pytest.raises(ValueError, match="not the file it should be"):
         catalogue.load_model("tiny", folder)
 
 

@@ -6,13 +6,13 @@ import math
 import shutil
 
 import pytest
-import render_evaluation
 import torch
 
 from mssnet_edu import degrade, images, metrics, models
 from mssnet_edu.models.mssnet_upscaler import MSSNetUpscaler
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from mssnet_edu.samples import find_data
+from tools.docs import render_evaluation
 from training import benchmark, evaluate
 from training.evaluate import Measured
 

@@ -15,11 +15,32 @@ from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from mssnet_edu.show import handles, look, stages
 
 NAMES = [
-    "axes", "beside", "compare", "compare_many", "covered", "detail", "dial", "feature_viewer",
-    "game", "heat", "kernel", "left_out", "photos", "plot", "receptive_fields", "report",
-    "similarity", "sliders", "spectrum", "stage_player", "table", "trust", "unshuffle",
-    "unshuffle_toy", "workflow",
-]  # fmt: skip
+    "ablation_chart",
+    "axes",
+    "beside",
+    "compare",
+    "compare_many",
+    "dial",
+    "feature_viewer",
+    "figure",
+    "guess_game",
+    "heatmap",
+    "kernel",
+    "mask_doubtful",
+    "photos",
+    "receptive_fields",
+    "report",
+    "similarity",
+    "sliders",
+    "spectrum",
+    "stage_player",
+    "table",
+    "trust",
+    "unshuffle",
+    "unshuffle_toy",
+    "workflow",
+    "zoom_in",
+]
 
 
 @pytest.fixture(scope="module")
@@ -445,7 +466,7 @@ def test_the_mark_is_the_one_that_the_course_run_looks_for():
 
 
 def test_a_function_must_return_a_figure():
-    with pytest.raises(TypeError, match=r"me\.show\.plot"):
+    with pytest.raises(TypeError, match=r"me\.show\.figure"):
         me.show.sliders(lambda x: me.show.axes()[0], x=(1, 2))
     with pytest.raises(TypeError, match="Tensor"):
         me.show.sliders(lambda x: torch.zeros(3), x=(1, 2))
