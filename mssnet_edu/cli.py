@@ -157,13 +157,14 @@ def _upscale(arguments):
 
 def _restore(arguments, work, factor):
     from mssnet_edu import images
+    from mssnet_edu.images.files import check_target
 
-    target = images.check_target(arguments.out, overwrite=arguments.force)
+    target = check_target(arguments.out, overwrite=arguments.force)
     if target.exists() and arguments.photo.exists() and target.samefile(arguments.photo):
         raise ValueError(f"{target} is the photo itself, which is never overwritten.")
     photo = images.load(arguments.photo)
     size = tuple(factor * side for side in photo.shape[-2:])
-    images.check_target(target, arguments.force, size)  # before minutes are spent on it
+    check_target(target, arguments.force, size)  # before minutes are spent on it
     start = time.perf_counter()
     shown = sys.stderr.isatty()
     answer = work(photo, progress=shown, max_memory_mb=arguments.max_memory_mb)

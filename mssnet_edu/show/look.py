@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional as F
 
 from mssnet_edu import images
+from mssnet_edu.images.files import to_png_bytes
 
 __all__ = [
     "BRIGHTER",
@@ -135,7 +136,7 @@ def size_of(photo: torch.Tensor) -> tuple[int, int]:
 
 
 def data_url(photo: torch.Tensor) -> str:
-    return "data:image/png;base64," + base64.b64encode(images.to_png_bytes(photo)).decode()
+    return "data:image/png;base64," + base64.b64encode(to_png_bytes(photo)).decode()
 
 
 def png_url(png: bytes) -> str:

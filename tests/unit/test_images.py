@@ -5,6 +5,7 @@ import os
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from PIL import Image, ImageCms
 
 from mssnet_edu import images
+from mssnet_edu.images.files import check_target, to_png_bytes
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 
@@ -315,18 +317,40 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         (torch.zeros(3, 4, 4, dtype=torch.uint8), r"Write photo.float\(\) / 255"),
         (torch.rand(3, 4, 4) * 200 + 10, "Divide by 255"),
         (torch.rand(3, 4, 4) * 9 - 5, "Scale it first"),
-        (np.zeros((4, 4, 3)), "Use me.images.from_numpy"),
-        ("cat.png", "Use me.images.load"),
-        (Image.new("RGB", (2, 2)), "Use me.images.from_pillow"),
-        (None, "is a NoneType"),
     ],
 )
-def test_check_refuses(photo, match):
+def test_wrong_tensors_are_refused_with_what_to_do(photo, match):
     with pytest.raises(images.PhotoError, match=match):
         images.as_batch(photo)
 
 
-def test_check_returns_views_and_names_the_photo():
+@pytest.mark.parametrize(
+    ("value", "type_name", "advice"),
+    [
+        (np.zeros((4, 4, 3)), "ndarray", "Use me.images.from_numpy."),
+        ("cat.png", "str", "It is a file name: use me.images.load."),
+        (Path("cat.png"), type(Path()).__name__, "It is a file name: use me.images.load."),
+        (Image.new("RGB", (2, 2)), "Image", "Use me.images.from_pillow."),
+        ([1, 2], "list", "torch.tensor(answer)"),
+        ((0.5, 0.5), "tuple", "me.images.from_numpy(np.array(answer))"),
+        ([], "list", "torch.tensor(answer)"),
+        ([torch.zeros(3, 2, 2)] * 2, "list", "Take one, answer[0], or put them together"),
+        (None, "NoneType", "me.images.load reads one from a file."),
+        (..., "ellipsis", "me.images.load reads one from a file."),
+        (0.5, "float", "me.images.load reads one from a file."),
+        ({"photo": torch.zeros(3, 2, 2)}, "dict", "me.images.load reads one from a file."),
+    ],
+    ids=lambda value: str(value)[:16],
+)
+def test_wrong_types_are_refused_with_what_to_do(value, type_name, advice):
+    with pytest.raises(images.PhotoError) as caught:
+        images.as_batch(value, "answer")
+    message = str(caught.value)
+    assert message.startswith(f"answer is a {type_name}; expected a torch tensor (3, H, W).")
+    assert advice in message
+
+
+def test_as_batch_returns_views_and_names_the_photo():
     photo = torch.rand(3, 8, 9)
     assert images.as_batch(photo).data_ptr() == photo.data_ptr()
     batch = torch.rand(2, 3, 8, 9)
@@ -399,7 +423,7 @@ def test_pillow_round_trip(quarters):
 
 
 def test_png_bytes(quarters):
-    blob = images.to_png_bytes(images.from_pillow(quarters))
+    blob = to_png_bytes(images.from_pillow(quarters))
     assert Image.open(io.BytesIO(blob)).convert("RGB").tobytes() == quarters.tobytes()
 
 
@@ -483,7 +507,7 @@ def test_save_refusals(tmp_path):
         with pytest.raises(images.PhotoError, match=match):
             images.save(photo, tmp_path / name)
         with pytest.raises(images.PhotoError, match=match):
-            images.check_target(tmp_path / name)
+            check_target(tmp_path / name)
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(images.PhotoError, match="is a folder"):
         images.save(photo, tmp_path / "folder.png")
@@ -539,9 +563,9 @@ def test_luma():
 @pytest.mark.parametrize(("name", "width"), [("a.webp", 16_384), ("a.jpg", 65_501)])
 def test_what_a_format_cannot_hold_is_said_beforehand(tmp_path, name, width):
     with pytest.raises(images.PhotoError, match=r"at most .* Use \.png"):
-        images.check_target(tmp_path / name, size=(8, width))
+        check_target(tmp_path / name, size=(8, width))
     with pytest.raises(images.PhotoError, match="at most"):
         images.save(torch.zeros(3, 1, width), tmp_path / name)
     assert not list(tmp_path.iterdir())
-    images.check_target(tmp_path / name, size=(8, width - 1))
-    images.check_target(tmp_path / "a.png", size=(8, width))
+    check_target(tmp_path / name, size=(8, width - 1))
+    check_target(tmp_path / "a.png", size=(8, width))

@@ -1,0 +1,36 @@
+"""Photos: the one image convention (`arrays`), and picture files (`files`).
+
+Everywhere in this project a *photo* is a torch float32 tensor of shape (3, H, W), or (N, 3, H, W)
+for several photos of one size, with sRGB values in [0, 1]. Only this package converts.
+"""
+
+from mssnet_edu.images.arrays import (
+    PhotoError,
+    as_batch,
+    crop,
+    from_numpy,
+    luma,
+    quantize,
+    to_linear,
+    to_numpy,
+    to_srgb,
+)
+from mssnet_edu.images.arrays import like as like  # for the package, not for notebooks
+from mssnet_edu.images.files import from_pillow, load, load_frames, save, to_pillow
+
+__all__ = [
+    "PhotoError",
+    "as_batch",
+    "crop",
+    "from_numpy",
+    "from_pillow",
+    "load",
+    "load_frames",
+    "luma",
+    "quantize",
+    "save",
+    "to_linear",
+    "to_numpy",
+    "to_pillow",
+    "to_srgb",
+]
