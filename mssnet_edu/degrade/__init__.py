@@ -1,4 +1,4 @@
-"""What the world does to a photograph: motion, defocus, small sensors, noise, JPEG, age.
+"""The physics of image degradation: motion, defocus, downscaling, noise, JPEG, age.
 
 Every function takes a photo, (3, H, W) or (N, 3, H, W), sRGB in [0, 1], and gives one back.
 Physics that adds up light (blur, the mean of video frames, photon noise) works in linear light;
@@ -10,13 +10,13 @@ docstring says which. Everything random takes a `seed`: the same seed gives the 
 >>> photo = torch.rand(3, 64, 96)
 >>> path = degrade.motion_path("camera", length_px=9, seed=4)
 >>> blurred = degrade.motion_blur(photo, path)      # what the camera recorded
->>> kernel = degrade.kernel_from_path(path)         # how it smears one point of light
+>>> kernel = degrade.kernel_from_path(path)         # its point spread function
 >>> small = degrade.downscale(blurred, 8)
 >>> small.shape
 torch.Size([3, 8, 12])
 """
 
-from mssnet_edu.degrade.film import Degraded, add_noise, add_shot_noise, jpeg, old_photo
+from mssnet_edu.degrade.film import add_noise, add_shot_noise, jpeg, old_photo
 from mssnet_edu.degrade.motion import (
     average_frames,
     kernel_from_path,
@@ -28,7 +28,6 @@ from mssnet_edu.degrade.optics import blur, defocus_kernel, gaussian_kernel, lin
 from mssnet_edu.degrade.sizes import crop_to_multiple, downscale, enlarge, resample
 
 __all__ = [
-    "Degraded",
     "add_noise",
     "add_shot_noise",
     "average_frames",

@@ -4,11 +4,12 @@ import math
 import numbers
 
 import torch
+from torch import Tensor
 
 __all__ = ["choice", "generator", "kernel", "number", "path", "whole"]
 
 
-def number(value, name, low=-math.inf, high=math.inf):
+def number(value: object, name: str, low: float = -math.inf, high: float = math.inf) -> float:
     """The value as a float, or an error that says which range was expected.
 
     >>> number(2, "radius_px", low=0)
@@ -30,7 +31,7 @@ def number(value, name, low=-math.inf, high=math.inf):
     return value
 
 
-def whole(value, name, low, high=math.inf):
+def whole(value: object, name: str, low: float, high: float = math.inf) -> int:
     """The value as an int, or an error that says which range was expected.
 
     >>> whole(8, "factor", low=1)
@@ -42,7 +43,7 @@ def whole(value, name, low, high=math.inf):
     return int(number(value, name, low, high))
 
 
-def choice(value, name, allowed):
+def choice(value: str, name: str, allowed: tuple[str, ...]) -> str:
     """The value itself if it is one of `allowed`.
 
     >>> choice("area", "method", ("area", "nearest"))
@@ -54,7 +55,7 @@ def choice(value, name, allowed):
     return value
 
 
-def generator(seed):
+def generator(seed: int | torch.Generator) -> torch.Generator:
     """A random generator on the CPU: from a whole number, or the given generator itself.
 
     >>> bool((torch.rand(3, generator=generator(1)) == torch.rand(3, generator=generator(1))).all())
@@ -67,7 +68,7 @@ def generator(seed):
     return torch.Generator().manual_seed(int(seed))
 
 
-def kernel(value, sums_to_one=True):
+def kernel(value: object) -> Tensor:
     """A blur kernel as a float32 tensor: (k, l), both odd, finite, with sum 1.
 
     >>> kernel([[0.25, 0.5, 0.25]]).shape
@@ -86,7 +87,7 @@ def kernel(value, sums_to_one=True):
     if not torch.isfinite(value).all():
         raise ValueError("kernel holds NaN or infinity; expected finite numbers.")
     total = value.sum().item()
-    if sums_to_one and abs(total - 1) > 1e-3:
+    if abs(total - 1) > 1e-3:
         raise ValueError(
             f"kernel sums to {total:.4g}; a blur neither adds nor loses light, so it "
             "must sum to 1. Divide it by its sum: kernel / kernel.sum()"
@@ -94,7 +95,7 @@ def kernel(value, sums_to_one=True):
     return value
 
 
-def path(value, rotation=True):
+def path(value: object, rotation: bool = True) -> Tensor:
     """A motion path as a float64 tensor: (T, 2), or (T, 3) where a rotation is allowed.
 
     >>> path([[0, 0], [0, 1.5]]).shape

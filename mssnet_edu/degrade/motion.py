@@ -1,25 +1,42 @@
-"""Motion: a camera that moves while the shutter is open draws every point of light as a path.
+"""Motion blur: camera trajectories, their point spread functions (PSF), and frame averaging.
 
-A path is a tensor (T, 2): for T moments of the exposure, how far the picture has moved on the
-sensor, (dy, dx) in pixels, y downwards. A third column, if there is one, is a rotation about the
-photo's centre in degrees, counter-clockwise.
+A path (trajectory) is a tensor (T, 2): for T moments of the exposure, how far the picture has moved
+on the sensor, (dy, dx) in pixels, y downwards. A third column, if there is one, is a rotation about
+the photo's centre in degrees, counter-clockwise.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from mssnet_edu import images
 from mssnet_edu.degrade import arguments
 
-__all__ = ["average_frames", "kernel_from_path", "motion_blur", "motion_path", "path_at"]
+__all__ = [
+    "average_frames",
+    "cosine_series",
+    "inertial_walk",
+    "kernel_from_path",
+    "motion_blur",
+    "motion_path",
+    "path_at",
+]
 
-_DENSE = 257  # moments at which a random path is drawn before it is measured and scaled
+_DENSE = 257  # samples of a path while its length is measured and scaled
 
 
-def motion_path(kind="line", length_px=20.0, angle_deg=None, frames=None, seed=0, rotation_deg=0.0):
-    """A path of the camera during one exposure.
+def motion_path(
+    kind: str = "line",
+    length_px: float = 20.0,
+    angle_deg: float | None = None,
+    frames: int | None = None,
+    seed: int | torch.Generator = 0,
+    rotation_deg: float = 0.0,
+) -> Tensor:
+    """Sample a trajectory of the camera during one exposure.
 
     kind: "line" (even, straight), "camera" (a hand: smooth and curved) or "shake" (a trembling
     hand: a random walk). length_px: the largest distance between two positions.
@@ -45,24 +62,24 @@ def motion_path(kind="line", length_px=20.0, angle_deg=None, frames=None, seed=0
         angle_deg = arguments.number(angle_deg, "angle_deg")
     if frames is not None:
         frames = arguments.whole(frames, "frames", low=1)
-    rng = arguments.generator(seed)
+    generator = arguments.generator(seed)
 
     time = torch.linspace(0, 1, _DENSE, dtype=torch.float64)
     if kind == "line":
         dense = torch.stack([torch.zeros_like(time), time - 0.5], 1)
         angle_deg = angle_deg or 0.0
     elif kind == "camera":
-        dense = _smooth(time, 2, rng)
+        dense = cosine_series(time, _normal(4, 2, generator=generator))
     else:
-        dense = _walk(time, rng)
+        dense = _sample(_shake(generator), _DENSE)
     if angle_deg is None:
-        angle_deg = 360 * torch.rand((), generator=rng, dtype=torch.float64).item()
+        angle_deg = 360 * torch.rand((), generator=generator, dtype=torch.float64).item()
 
     dense = dense * (length_px / torch.cdist(dense, dense).max().clamp(min=1e-12))
     travelled = (dense[1:] - dense[:-1]).norm(dim=1).sum().item()
-    dense = _turn(dense, angle_deg)
+    dense = _aim(dense, angle_deg)
     if rotation_deg:
-        angle = _smooth(time, 1, rng)
+        angle = cosine_series(time, _normal(4, 1, generator=generator))
         dense = torch.cat([dense, angle * (rotation_deg / (angle.max() - angle.min()))], 1)
     if frames is None:
         frames = 2 * math.ceil(travelled) + 1
@@ -72,31 +89,58 @@ def motion_path(kind="line", length_px=20.0, angle_deg=None, frames=None, seed=0
     return _sample(dense, frames).float()
 
 
-def _smooth(time, columns, rng):
-    """A smooth random curve: a few slow cosines, the slowest the strongest."""
-    curve = torch.zeros(len(time), columns, dtype=torch.float64)
-    for k in range(1, 5):
+def cosine_series(time: Tensor, amplitudes: Tensor) -> Tensor:
+    """Smooth motion, such as a hand that sways: sum over k of amplitude_k cos(pi k t) / k^2.
+
+    time: (T,) from 0 to 1; amplitudes: (..., K, C), for k = 1 to K, usually normal random numbers.
+    Returns (..., T, C).
+
+    >>> cosine_series(torch.tensor([0.0, 1.0]), torch.ones(2, 1)).T  # 1 + 1/4, -1 + 1/4
+    tensor([[ 1.2500, -0.7500]])
+    """
+    curve = torch.zeros((), dtype=amplitudes.dtype)
+    for k in range(1, amplitudes.shape[-2] + 1):
         wave = torch.cos(math.pi * k * time)[:, None]
-        curve += wave * torch.randn(columns, generator=rng, dtype=torch.float64) / k**2
+        curve = curve + wave * amplitudes[..., None, k - 1, :] / k**2
     return curve
 
 
-def _walk(time, rng, knots=33):
-    """A random walk with some inertia, and now and then a jerk the other way."""
-    position = velocity = torch.zeros(2, dtype=torch.float64)
-    places = [position]
-    for _ in range(knots - 1):
-        push = torch.randn(2, generator=rng, dtype=torch.float64)
-        if torch.rand((), generator=rng) < 0.1:
-            push = push - 2 * velocity
-        velocity = 0.7 * velocity + push
-        position = position + velocity - 0.1 * position  # the hand pulls back to its aim
-        places.append(position)
-    return _sample(torch.stack(places), len(time))
+def inertial_walk(pushes: Tensor, jerks: Tensor) -> Tensor:
+    """Camera shake: a random walk with inertia that is pulled back to its origin.
+
+    pushes: (K, ..., 2) random accelerations; jerks: (K, ..., 1) bool, where the velocity is
+    reversed as well. Returns the positions (K + 1, ..., 2), the first of them zero.
+    Source: the idea of Boracchi and Foi 2012.
+
+    >>> inertial_walk(torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.zeros(2, 1, dtype=bool))
+    tensor([[0.0000, 0.0000],
+            [0.0000, 1.0000],
+            [0.0000, 1.6000]])
+    """
+    position = velocity = torch.zeros_like(pushes[0])
+    positions = [position]
+    for push, jerk in zip(pushes, jerks, strict=True):
+        velocity = 0.7 * velocity + torch.where(jerk, push - 2 * velocity, push)
+        position = position + velocity - 0.1 * position
+        positions.append(position)
+    return torch.stack(positions)
 
 
-def _turn(offsets, angle_deg):
-    """Turn a path so that it leads from its first to its last position in this direction."""
+def _shake(generator, steps=32, jerk_probability=0.1):
+    """The positions of one `inertial_walk`, (steps + 1, 2)."""
+    random = [
+        (_normal(2, generator=generator), torch.rand(1, generator=generator) < jerk_probability)
+        for _ in range(steps)
+    ]
+    return inertial_walk(*(torch.stack(each) for each in zip(*random, strict=True)))
+
+
+def _normal(*shape, generator):
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def _aim(offsets, angle_deg):
+    """Rotate a path so that it leads from its first to its last position in this direction."""
     dy, dx = (offsets[-1] - offsets[0]).tolist()
     turn = math.radians(angle_deg) - math.atan2(-dy, dx)
     y, x = offsets.unbind(1)
@@ -105,35 +149,35 @@ def _turn(offsets, angle_deg):
 
 
 def _sample(rows, frames):
-    """The rows at `frames` evenly spaced moments, linearly interpolated."""
+    """Interpolate a path linearly at `frames` evenly spaced moments."""
     if frames == 1:
         return rows[len(rows) // 2][None]
     return F.interpolate(rows.T[None], size=frames, mode="linear", align_corners=True)[0].T
 
 
-def path_at(path_px, point_px, size_px):
+def path_at(path_px: Tensor, point_px: tuple[float, float], size_px: tuple[int, int]) -> Tensor:
     """The path seen at one place of the photo by a camera that also turns.
 
     path_px: (T, 3) with rows (dy, dx, degrees). point_px: (y, x). size_px: (H, W) of the photo.
-    Returns (T, 2), which kernel_from_path can draw. Where the camera turns, every place has its
-    own: this is why one kernel cannot undo real camera shake.
+    Returns (T, 2), as kernel_from_path takes it. Where the camera turns, the blur is spatially
+    variant: this is why one kernel cannot undo real camera shake.
 
     >>> turn = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 90.0]])
     >>> path_at(turn, point_px=(5, 9), size_px=(11, 11))[1].round()  # from the right to the top
     tensor([-4., -4.])
     """
-    rows = arguments.path(path_px)
+    path = arguments.path(path_px)
     height, width = (arguments.whole(side, "size_px", low=1) for side in size_px)
     y, x = (arguments.number(c, "point_px") for c in point_px)
     y, x = y - (height - 1) / 2, x - (width - 1) / 2
-    angle = torch.deg2rad(rows[:, 2]) if rows.shape[1] == 3 else torch.zeros(len(rows))
+    angle = torch.deg2rad(path[:, 2]) if path.shape[1] == 3 else torch.zeros(len(path))
     cos, sin = angle.cos(), angle.sin()
-    moved = torch.stack([y * cos - x * sin - y, y * sin + x * cos - x], 1)
-    return (moved + rows[:, :2]).float()
+    rotated = torch.stack([y * cos - x * sin - y, y * sin + x * cos - x], 1)
+    return (rotated + path[:, :2]).float()
 
 
-def kernel_from_path(path_px, size=None):
-    """The blur kernel of a path: the picture of one point of light.
+def kernel_from_path(path_px: Tensor, size: int | None = None) -> Tensor:
+    """The blur kernel of a path (its PSF): the picture of one point of light.
 
     path_px: (T, 2) offsets (dy, dx). size: odd side of the kernel; None takes the smallest that
     holds the path. Returns (k, k), float32, not negative, sum 1; its middle is the offset (0, 0).
@@ -143,30 +187,30 @@ def kernel_from_path(path_px, size=None):
     >>> kernel_from_path(torch.tensor([[0.0, -1.0], [0.0, 0.5]]))[1]
     tensor([0.5000, 0.2500, 0.2500])
     """
-    rows = arguments.path(path_px, rotation=False)
-    reach = math.ceil(rows.abs().max().item() - 1e-6)
+    path = arguments.path(path_px, rotation=False)
+    radius = math.ceil(path.abs().max().item() - 1e-6)
     if size is not None:
         size = arguments.whole(size, "size", low=1)
-        if size % 2 == 0 or size < 2 * reach + 1:
+        if size % 2 == 0 or size < 2 * radius + 1:
             raise ValueError(
-                f"size is {size}; this path reaches {reach} px from its origin and "
-                f"needs an odd size of at least {2 * reach + 1}."
+                f"size is {size}; this path reaches {radius} px from its origin and "
+                f"needs an odd size of at least {2 * radius + 1}."
             )
-        reach = size // 2
-    kernel = torch.zeros(2 * reach + 3, 2 * reach + 3, dtype=torch.float64)
-    corner = rows.floor()
-    part = rows - corner
-    corner = corner.long() + reach + 1  # one spare pixel on each side, cut off below
+        radius = size // 2
+    kernel = torch.zeros(2 * radius + 3, 2 * radius + 3, dtype=torch.float64)
+    corner = path.floor()
+    fraction = path - corner
+    corner = corner.long() + radius + 1  # one spare pixel on each side, cut off below
     for down in (0, 1):
         for right in (0, 1):
-            weight = (part[:, 0] - (1 - down)).abs() * (part[:, 1] - (1 - right)).abs()
+            weight = (fraction[:, 0] - (1 - down)).abs() * (fraction[:, 1] - (1 - right)).abs()
             kernel.index_put_((corner[:, 0] + down, corner[:, 1] + right), weight, accumulate=True)
     kernel = kernel[1:-1, 1:-1]
     return (kernel / kernel.sum()).float()
 
 
-def motion_blur(photo, path_px, linear_light=True):
-    """Average a photo along a camera path: what the sensor adds up while the shutter is open.
+def motion_blur(photo: Tensor, path_px: Tensor, linear_light: bool = True) -> Tensor:
+    """Average a photo along a camera path: what the sensor integrates while the shutter is open.
 
     photo: (3, H, W) or (N, 3, H, W) in [0, 1]; path_px: (T, 2), or (T, 3) with a rotation.
     Moment t contributes the photo moved by its offset, with sub-pixel precision (bilinear: a
@@ -180,57 +224,59 @@ def motion_blur(photo, path_px, linear_light=True):
     torch.Size([3, 32, 32])
     """
     batch = images.as_batch(photo).clamp(0, 1)
-    rows = arguments.path(path_px)
+    path = arguments.path(path_px)
     height, width = batch.shape[-2:]
-    reach = math.ceil(rows[:, :2].abs().max().item())
-    if reach + 1 >= min(height, width):
+    extent = math.ceil(path[:, :2].abs().max().item())
+    if extent + 1 >= min(height, width):
         raise ValueError(
-            f"path_px moves the photo by {reach} px, but the photo is only {width} x "
+            f"path_px moves the photo by {extent} px, but the photo is only {width} x "
             f"{height} px. Take a shorter path or a larger photo."
         )
     light = images.to_linear(batch) if linear_light else batch
-    if rows.shape[1] == 3 and rows[:, 2].any():
-        mean = _mean_turned(light, rows)
+    if path.shape[1] == 3 and path[:, 2].any():
+        mean = _mean_rotated(light, path)
     else:
-        mean = _mean_moved(light, rows[:, :2], reach + 1)
+        mean = _mean_shifted(light, path[:, :2], extent + 1)
     mean = mean.clamp(0, 1)
     return images.like(images.to_srgb(mean) if linear_light else mean, photo)
 
 
-def _mean_moved(light, offsets, pad):
+def _mean_shifted(light, offsets, pad):
+    """The mean of bilinear shifts by (T, 2) offsets, the border mirrored."""
     height, width = light.shape[-2:]
     padded = F.pad(light, (pad,) * 4, mode="reflect")
     total = torch.zeros_like(light)
     for dy, dx in offsets.tolist():
-        top, left = math.floor(-dy), math.floor(-dx)  # moved by +d: look back by d
+        top, left = math.floor(-dy), math.floor(-dx)  # a shift by +d reads from -d
         down, right = -dy - top, -dx - left
-        for y, by_y in ((top, 1 - down), (top + 1, down)):
-            for x, by_x in ((left, 1 - right), (left + 1, right)):
-                if by_y * by_x:
+        for y, weight_y in ((top, 1 - down), (top + 1, down)):
+            for x, weight_x in ((left, 1 - right), (left + 1, right)):
+                if weight_y * weight_x:
                     rows = slice(pad + y, pad + y + height)
                     columns = slice(pad + x, pad + x + width)
-                    total.add_(padded[..., rows, columns], alpha=by_y * by_x)
+                    total.add_(padded[..., rows, columns], alpha=weight_y * weight_x)
     return total / len(offsets)
 
 
-def _mean_turned(light, rows):
+def _mean_rotated(light, path):
+    """The mean of bilinear rotations and shifts by (T, 3) rows (dy, dx, degrees)."""
     height, width = light.shape[-2:]
     y = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2
     x = torch.arange(width, dtype=torch.float64)[None] - (width - 1) / 2
     total = torch.zeros_like(light)
-    for dy, dx, degrees in rows.tolist():
+    for dy, dx, degrees in path.tolist():
         cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        back_y, back_x = y - dy, x - dx  # undo the shift, then the turn
-        from_y, from_x = back_y * cos + back_x * sin, back_x * cos - back_y * sin
-        grid = torch.stack([from_x * 2 / (width - 1), from_y * 2 / (height - 1)], -1)
+        back_y, back_x = y - dy, x - dx  # inverse mapping: undo the shift, then the rotation
+        source_y, source_x = back_y * cos + back_x * sin, back_x * cos - back_y * sin
+        grid = torch.stack([source_x * 2 / (width - 1), source_y * 2 / (height - 1)], -1)
         grid = grid.to(light)[None].expand(len(light), -1, -1, -1)
         total += F.grid_sample(
             light, grid, mode="bilinear", padding_mode="reflection", align_corners=True
         )
-    return total / len(rows)
+    return total / len(path)
 
 
-def average_frames(frames, linear_light=True):
+def average_frames(frames: Tensor | Sequence[Tensor], linear_light: bool = True) -> Tensor:
     """The mean of video frames: blur as a slow shutter would have recorded it.
 
     frames: (T, 3, H, W), consecutive frames of a video, or a list of T photos, sRGB in [0, 1].

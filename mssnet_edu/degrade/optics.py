@@ -1,4 +1,4 @@
-"""Optics: blur kernels, and the convolution that applies them.
+"""Optics: blur kernels (point spread functions, PSF), and the convolution that applies them.
 
 A kernel is a tensor (k, k) with odd k and sum 1: the picture of one point of light, which without
 blur would have been the single pixel in the middle.
@@ -8,6 +8,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from mssnet_edu import images
 from mssnet_edu.degrade import arguments
@@ -18,8 +19,8 @@ __all__ = ["blur", "convolve", "defocus_kernel", "fast_size", "gaussian_kernel",
 BORDERS = {"reflect": "reflect", "replicate": "replicate", "wrap": "circular", "black": "constant"}
 
 
-def line_kernel(length_px, angle_deg=0.0):
-    """The kernel of even motion along a straight line.
+def line_kernel(length_px: float, angle_deg: float = 0.0) -> Tensor:
+    """The kernel of uniform linear motion.
 
     length_px: distance from end to end; 0 gives no blur. angle_deg: counter-clockwise from "to
     the right". Returns (k, k), sum 1, symmetric about its middle.
@@ -30,11 +31,11 @@ def line_kernel(length_px, angle_deg=0.0):
     length_px = arguments.number(length_px, "length_px", low=0)
     angle_deg = arguments.number(angle_deg, "angle_deg")
     frames = 32 * math.ceil(length_px) + 1
-    length_px *= 1 - 1 / frames  # from the middle of the first moment to that of the last
+    length_px *= 1 - 1 / frames  # samples lie in the middle of their intervals
     return kernel_from_path(motion_path("line", length_px, angle_deg, frames))
 
 
-def defocus_kernel(radius_px):
+def defocus_kernel(radius_px: float) -> Tensor:
     """The kernel of a lens out of focus: an evenly lit disc.
 
     radius_px: radius of the disc; 0 gives no blur. Each pixel holds the part of its area that
@@ -53,11 +54,11 @@ def defocus_kernel(radius_px):
     chord = (radius**2 - y**2).clamp(min=0).sqrt()[:, None]
     inside = edges.clamp(-chord, chord)
     area = (inside[:, 1:] - inside[:, :-1]).reshape(2 * half + 1, 64, -1).mean(1)
-    area = (area + area.T) / 2  # a disc looks the same from both sides
+    area = (area + area.T) / 2  # exact along x only: make it symmetric
     return (area / area.sum()).float()
 
 
-def gaussian_kernel(sigma_px):
+def gaussian_kernel(sigma_px: float) -> Tensor:
     """A Gaussian kernel: the usual stand-in for many small blurs, one after another.
 
     sigma_px: standard deviation; 0 gives no blur. Reaches 4 sigma. Returns (k, k), sum 1.
@@ -73,7 +74,9 @@ def gaussian_kernel(sigma_px):
     return (row[:, None] * row[None]).float()
 
 
-def blur(photo, kernel, linear_light=True, border="reflect"):
+def blur(
+    photo: Tensor, kernel: Tensor, linear_light: bool = True, border: str = "reflect"
+) -> Tensor:
     """Convolve a photo with a blur kernel: every point of light becomes the kernel's shape.
 
     photo: (3, H, W) or (N, 3, H, W) in [0, 1]; kernel: (k, l), odd sides, sum 1.
@@ -99,8 +102,8 @@ def blur(photo, kernel, linear_light=True, border="reflect"):
     return images.like(images.to_srgb(blurred) if linear_light else blurred, photo)
 
 
-def convolve(x, kernel, border="reflect"):
-    """The plain convolution behind `blur`: any numbers, nothing clamped, linear in x.
+def convolve(x: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
+    """Convolve any numbers with a kernel: the linear operator behind `blur`, nothing clamped.
 
     x: (N, C, H, W); kernel: (k, l) with odd sides. Returns the same shape as x.
 
@@ -113,24 +116,24 @@ def convolve(x, kernel, border="reflect"):
     if kernel.numel() <= 49:
         weight = kernel.flip(0, 1).expand(x.shape[1], 1, *kernel.shape)  # conv2d does not flip
         return F.conv2d(padded, weight, groups=x.shape[1])
-    size = [fast_size(side) for side in padded.shape[-2:]]  # k^2 products a pixel are slow
+    size = [fast_size(side) for side in padded.shape[-2:]]  # FFT: k^2 products a pixel are slow
     product = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel, s=size)
     full = torch.fft.irfft2(product, s=size)
     height, width = x.shape[-2:]
     return full[..., 2 * half_y : 2 * half_y + height, 2 * half_x : 2 * half_x + width]
 
 
-def fast_size(n):
-    """The smallest number from n on that has only the factors 2, 3 and 5: fast to transform.
+def fast_size(n: int) -> int:
+    """The smallest number from n on with no prime factor above 5: a fast length for an FFT.
 
     >>> fast_size(509)
     512
     """
     while True:
-        rest = n
+        cofactor = n
         for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
+            while cofactor % prime == 0:
+                cofactor //= prime
+        if cofactor == 1:
             return n
         n += 1

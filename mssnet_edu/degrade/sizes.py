@@ -1,4 +1,4 @@
-"""Sizes: how a photo is made small, and how its numbers are spread out again.
+"""Resampling: how a photo is downscaled, and how its numbers are interpolated again.
 
 These functions work on sRGB values unless told otherwise: networks and benchmarks of the field do
 so, and a network must be shown the kind of small photo it was trained on.
@@ -8,6 +8,7 @@ import numbers
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from mssnet_edu import images
 from mssnet_edu.degrade import arguments
@@ -18,7 +19,9 @@ DOWN = ("area", "bicubic", "nearest", "bicubic-aliased")
 UP = ("bicubic", "bilinear", "nearest")
 
 
-def downscale(photo, factor, method="area", linear_light=False):
+def downscale(
+    photo: Tensor, factor: int, method: str = "area", linear_light: bool = False
+) -> Tensor:
     """Make a photo `factor` times smaller in both directions.
 
     photo: (3, H, W) or (N, 3, H, W) in [0, 1]; factor: a whole number that divides H and W.
@@ -49,11 +52,11 @@ def downscale(photo, factor, method="area", linear_light=False):
     light = images.to_linear(batch) if linear_light else batch
     small = resample(light, (height // factor, width // factor), method).clamp(0, 1)
     small = images.to_srgb(small) if linear_light else small
-    return small if photo.dim() == 4 else small[0]
+    return images.like(small, photo)
 
 
-def enlarge(photo, factor, method="bicubic"):
-    """Make a photo `factor` times larger without inventing anything: old numbers, spread out.
+def enlarge(photo: Tensor, factor: int, method: str = "bicubic") -> Tensor:
+    """Make a photo `factor` times larger by interpolation: nothing is invented.
 
     photo: (3, H, W) or (N, 3, H, W) in [0, 1]; factor: a whole number.
     method: "bicubic" (smooth, as in Pillow and MATLAB), "bilinear", or "nearest" (squares).
@@ -67,10 +70,10 @@ def enlarge(photo, factor, method="bicubic"):
     arguments.choice(method, "method", UP)
     height, width = batch.shape[-2:]
     large = resample(batch, (height * factor, width * factor), method).clamp(0, 1)
-    return large if photo.dim() == 4 else large[0]
+    return images.like(large, photo)
 
 
-def resample(x, size, method="area"):
+def resample(x: Tensor, size: tuple[int, int], method: str = "area") -> Tensor:
     """Resize to any size: the linear operator behind `downscale` and `enlarge`.
 
     x: (3, H, W) or (N, C, H, W), any numbers: differences of photos are welcome. size: (h, w).
@@ -101,11 +104,11 @@ def resample(x, size, method="area"):
             mode="bilinear" if method == "bilinear" else "bicubic",
             antialias=method != "bicubic-aliased",
         )
-    return out if x.dim() == 4 else out[0]
+    return images.like(out, x)
 
 
 def _area(x, new):
-    """The mean over each new row's area: old rows count by how much of them it covers."""
+    """Area averaging along the rows: old rows are weighted by how much of them a new one covers."""
     old = x.shape[-2]
     if old % new == 0:
         return x.unflatten(-2, (new, old // new)).mean(-2)
@@ -116,7 +119,7 @@ def _area(x, new):
     return weight.to(x) @ x
 
 
-def crop_to_multiple(photo, factor):
+def crop_to_multiple(photo: Tensor, factor: int) -> Tensor:
     """Cut rows and columns off the right and the bottom until `factor` divides both sides.
 
     photo: (3, H, W) or (N, 3, H, W). Returns a view of it. Benchmarks do the same.

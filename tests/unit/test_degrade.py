@@ -417,10 +417,10 @@ def test_the_same_seed_gives_the_same_result(name):
     once, again, other = (RANDOM[name](photo, seed) for seed in (7, 7, 8))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
-    assert torch.equal(torch.random.get_rng_state(), before)  # the world's dice are left alone
-    rng = torch.Generator().manual_seed(7)
-    assert torch.equal(RANDOM[name](photo, rng), once)
-    assert not torch.equal(RANDOM[name](photo, rng), once)  # a generator goes on
+    assert torch.equal(torch.random.get_rng_state(), before)  # torch's own generator is left alone
+    generator = torch.Generator().manual_seed(7)
+    assert torch.equal(RANDOM[name](photo, generator), once)
+    assert not torch.equal(RANDOM[name](photo, generator), once)  # a generator goes on
 
 
 # --------------------------------------------------------------------------------- wrong arguments
