@@ -6,6 +6,7 @@ import struct
 import torch
 
 from mssnet_edu import images
+from mssnet_edu.images.spectrum import power_spectrum
 from mssnet_edu.show import look
 from mssnet_edu.show.look import Figure
 
@@ -218,10 +219,7 @@ def spectrum(photo, titles=None, alt=None, keep=None):
 
 
 def _strength_db(grey):
-    height, width = grey.shape
-    window = torch.hann_window(height)[:, None] * torch.hann_window(width)[None, :]
-    # the mean would outshine everything else by 40 dB
-    power = torch.fft.fft2((grey - grey.mean()) * window).abs().square() / (height * width)
+    power = power_spectrum(grey - grey.mean())
     return 10 * torch.log10(torch.fft.fftshift(power) + 1e-9)
 
 
