@@ -20,7 +20,6 @@ _MODULES = (
     "featsharp",
     "hallucination",
     "images",
-    "lookalikes",
     "metrics",
     "models",
     "mssnet",

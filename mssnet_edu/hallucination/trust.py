@@ -200,8 +200,8 @@ def _features(stack, answer):
     a = Downscale(CELL_PX)
     spread = _cells((stack - mean).square().mean((0, 1)))
     distance = _cells((answer - mean).square().mean(0))
-    activity = _cells((stack - a.pinv(a(stack))).square().mean((0, 1)))
-    own = _cells((answer - a.pinv(a(answer))).square().mean(0))
+    activity = _cells((stack - a.A_dagger(a(stack))).square().mean((0, 1)))
+    own = _cells((answer - a.A_dagger(a(answer))).square().mean(0))
     small = a(mean)[None]
     recorded = (_around(small.square()) - _around(small).square())[0].mean(0)
     slope = gradient_magnitude(answer).square()

@@ -4,7 +4,8 @@ import anywidget
 import torch
 import traitlets
 
-from mssnet_edu import hallucination, images
+from mssnet_edu import images
+from mssnet_edu.hallucination.operators import back_project, blend_invented
 from mssnet_edu.show import look
 from mssnet_edu.show.comparison import StaticToo
 
@@ -38,7 +39,7 @@ class Dial(StaticToo, anywidget.AnyWidget):
 
         steps = (0.0, 0.5, 1.0, 2.0)
         return figures.laid_out(
-            [hallucination.blend_invented(*self._photos, alpha, self.kind) for alpha in steps],
+            [blend_invented(*self._photos, alpha, self.kind) for alpha in steps],
             titles=[f"{alpha:g} × invented" for alpha in steps],
             captions=[
                 "recorded only" if self.kind == "mosaic" else "a smooth guess",
@@ -70,8 +71,8 @@ def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
             f"answer is {answer.shape[-1]} x {answer.shape[-2]} px; the dial takes up to "
             f"{MAX_PX:,} pixels. Cut the same part out of both photos: me.images.crop"
         )
-    full = hallucination.back_project(answer, small)
-    smooth = hallucination.blend_invented(small, full, 0)
+    full = back_project(answer, small)
+    smooth = blend_invented(small, full, 0)
     width = look.widths([answer], PICTURE_PX, tall_px=520)[0]
     height = width * answer.shape[-2] // answer.shape[-1]
     side = min(SIDE_PX, width // 2, (height - 60) * answer.shape[-1] // answer.shape[-2] // 2)

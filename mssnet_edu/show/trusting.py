@@ -4,7 +4,7 @@ import anywidget
 import torch
 import traitlets
 
-from mssnet_edu import hallucination
+from mssnet_edu.hallucination.trust import TrustMap, cell_error
 from mssnet_edu.show import look
 from mssnet_edu.show.comparison import StaticToo
 
@@ -52,10 +52,11 @@ def trust(trust_map, truth=None, threshold=None, alt=None):
     Returns the widget. Raises TypeError for anything but a TrustMap.
 
     >>> a, b = torch.rand(3, 16, 16), torch.rand(3, 16, 16)
-    >>> trust(hallucination.trust_map([a, b])).rows
+    >>> from mssnet_edu.hallucination import trust_map
+    >>> trust(trust_map([a, b])).rows
     2
     """
-    if not isinstance(trust_map, hallucination.TrustMap):
+    if not isinstance(trust_map, TrustMap):
         raise TypeError(
             f"trust_map is a {type(trust_map).__name__}; expected what "
             "me.hallucination.trust_map(candidates) returns"
@@ -63,7 +64,7 @@ def trust(trust_map, truth=None, threshold=None, alt=None):
     answer = look.one_photo(trust_map.answer, "answer")
     expected = trust_map.expected
     rows, columns = expected.shape
-    errors = [] if truth is None else hallucination.cell_error(answer, truth).flatten().tolist()
+    errors = [] if truth is None else cell_error(answer, truth).flatten().tolist()
     most = max(float(expected.flatten().quantile(0.98)), 4.0)
     start = float(expected.median()) if threshold is None else float(threshold)
     widget = Trust(

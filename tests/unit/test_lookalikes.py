@@ -20,7 +20,7 @@ def small(cat):
 
 @pytest.fixture(scope="module")
 def answers(small):
-    return me.lookalikes.find(small, 8, 6, photos=["cat", "coffee"])
+    return me.hallucination.lookalikes(small, 8, 6, photos=["cat", "coffee"])
 
 
 def test_all_give_the_same_small_picture(answers, small):
@@ -42,13 +42,13 @@ def test_the_place_itself_comes_first(answers, cat):
 
 def test_other_factors_and_shapes():
     small = torch.full((3, 2, 3), 0.4)
-    assert me.lookalikes.find(small, 4, 2, photos=["coffee"]).shape == (2, 3, 8, 12)
+    assert me.hallucination.lookalikes(small, 4, 2, photos=["coffee"]).shape == (2, 3, 8, 12)
 
 
 def test_what_cannot_be_found_is_said():
     with pytest.raises(me.images.PhotoError, match="at most 8 x 8"):
-        me.lookalikes.find(torch.rand(3, 9, 4))
+        me.hallucination.lookalikes(torch.rand(3, 9, 4))
     with pytest.raises(ValueError, match="Ask for fewer"):
-        me.lookalikes.find(torch.rand(3, 8, 8), 16, 500, photos=["cat"])
+        me.hallucination.lookalikes(torch.rand(3, 8, 8), 16, 500, photos=["cat"])
     with pytest.raises(ValueError, match="factor"):
-        me.lookalikes.find(torch.rand(3, 4, 4), 1)
+        me.hallucination.lookalikes(torch.rand(3, 4, 4), 1)

@@ -310,7 +310,7 @@ ROWS = [
     {"images"},
     {"samples"},
     {"degrade"},
-    {"classical", "lookalikes", "mssnet", "models"},
+    {"classical", "mssnet", "models"},
     {"metrics"},
     {"restore"},
     {"featsharp", "hallucination"},

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mssnet_edu import degrade, hallucination, images, metrics, samples, show
+from mssnet_edu.hallucination.operators import blend_invented
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_the_dial_sends_what_the_page_needs(cat, small):
     assert metrics.consistency_db(full, small) > 50
     torch.testing.assert_close(
         numbers(widget.smooth, cat.shape),
-        hallucination.blend_invented(small, cat, 0),
+        blend_invented(small, cat, 0),
         atol=1e-4,
         rtol=0,
     )
