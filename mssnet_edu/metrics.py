@@ -15,16 +15,18 @@ One photo, (3, H, W), gives a float; a batch, (N, 3, H, W), gives a tensor (N,).
 """
 
 import torch
+from torch import Tensor
 
 from mssnet_edu import images
 from mssnet_edu.degrade import arguments, resample
+from mssnet_edu.degrade.sizes import DOWN
 
 __all__ = ["consistency_db", "perceptual_distance", "psnr", "ssim"]
 
 PERCEPTUAL_MAX_PIXELS = 1_100_000  # 1.1 GB of maps at 1 megapixel
 
 
-def psnr(a, b, border_px=0):
+def psnr(a: Tensor, b: Tensor, border_px: int = 0) -> float | Tensor:
     """Peak signal-to-noise ratio in dB: 10 log10(1 / mean squared error). Higher is closer.
 
     a, b: photos of one shape in [0, 1]. border_px: leave out this many pixels on every side.
@@ -38,10 +40,10 @@ def psnr(a, b, border_px=0):
     first, second = _pair(a, b, border_px)
     # double: summed in float32, the errors of a large photo would be off by some 0.01 dB
     error = (first.double() - second.double()).square().mean((1, 2, 3))
-    return _answer(10 * torch.log10(1 / error), a)
+    return _per_photo(10 * torch.log10(1 / error), a)
 
 
-def ssim(a, b, border_px=0):
+def ssim(a: Tensor, b: Tensor, border_px: int = 0) -> float | Tensor:
     """Structural similarity: do brightness, contrast and pattern agree around each pixel? 1: equal.
 
     a, b: photos of one shape in [0, 1], from 11 x 11 px up; border_px as in psnr. The window is
@@ -57,10 +59,10 @@ def ssim(a, b, border_px=0):
 
     first, second = _pair(a, b, border_px, min_px=11)
     value = pytorch_ssim(first.double(), second.double(), data_range=1.0, size_average=False)
-    return _answer(value, a)
+    return _per_photo(value, a)
 
 
-def perceptual_distance(a, b, border_px=0):
+def perceptual_distance(a: Tensor, b: Tensor, border_px: int = 0) -> float | Tensor:
     """How different two photos look to people, by the network ST-LPIPS. 0: the same.
 
     a, b: photos of one shape in [0, 1], from 21 x 21 px up to 1.1 megapixels; border_px as in psnr.
@@ -85,12 +87,14 @@ def perceptual_distance(a, b, border_px=0):
             f"{PERCEPTUAL_MAX_PIXELS:,} pixels, because of the memory it needs. "
             "Compare a part: me.images.crop(photo, (left, top, width, height))."
         )
-    with torch.inference_mode():  # one pair at a time: the network's maps are 64 photos large
-        each = [network(first[i : i + 1], second[i : i + 1]) for i in range(len(first))]
-    return _answer(torch.cat(each).clone(), a)
+    with torch.inference_mode():  # one pair at a time: the feature maps are 64 photos large
+        distances = [network(first[i : i + 1], second[i : i + 1]) for i in range(len(first))]
+    return _per_photo(torch.cat(distances).clone(), a)
 
 
-def consistency_db(answer, photo_small, method="area", linear_light=False):
+def consistency_db(
+    answer: Tensor, photo_small: Tensor, method: str = "area", linear_light: bool = False
+) -> float | Tensor:
     """Does an enlarged photo, made small again, give the photo it came from? PSNR in dB.
 
     answer: (3, fH, fW) or a batch of them; photo_small: (3, H, W) or a batch. The factor f
@@ -105,7 +109,7 @@ def consistency_db(answer, photo_small, method="area", linear_light=False):
     """
     large = images.as_batch(answer, "answer")
     small = images.as_batch(photo_small, "photo_small")
-    arguments.choice(method, "method", ("area", "bicubic", "nearest", "bicubic-aliased"))
+    arguments.choice(method, "method", DOWN)
     height, width = small.shape[-2:]
     factor = large.shape[-1] // width
     if tuple(large.shape[-2:]) != (height * factor, width * factor) or len(large) != len(small):
@@ -127,15 +131,15 @@ def _pair(a, b, border_px, min_px=1):
             f"a is {_size(a)} and b is {_size(b)}; only photos of the same shape can be compared. "
             "Crop or resize one of them first."
         )
-    edge = arguments.whole(border_px, "border_px", low=0)
-    height, width = (side - 2 * edge for side in first.shape[-2:])
+    border = arguments.whole(border_px, "border_px", low=0)
+    height, width = (side - 2 * border for side in first.shape[-2:])
     if min(height, width) < min_px:
-        without = f" without a border of {edge} px" if edge else ""
+        without = f" without a border of {border} px" if border else ""
         raise images.PhotoError(
             f"a is {_size(a)}; this number needs at least {min_px} x {min_px} px{without}. "
             "Take a larger part of the photo."
         )
-    inner = (..., slice(edge, edge + height), slice(edge, edge + width))
+    inner = (..., slice(border, border + height), slice(border, border + width))
     return first.detach()[inner].clamp(0, 1), second.detach()[inner].clamp(0, 1)
 
 
@@ -144,5 +148,6 @@ def _size(photo):
     return size if photo.dim() == 3 else f"{len(photo)} photos of {size}"
 
 
-def _answer(values, photo):
+def _per_photo(values, photo):
+    """A float for one photo, a tensor (N,) for a batch."""
     return values.item() if photo.dim() == 3 else values.float()

@@ -16,7 +16,7 @@ import torch
 
 from mssnet_edu import images
 
-__all__ = ["Sample", "clip", "find_data", "info", "load", "maxim_answer", "names"]
+__all__ = ["clip", "info", "load", "maxim_answer", "names"]
 
 _KINDS = ("old", "sharp", "blurred", "clip")
 
@@ -164,9 +164,9 @@ def maxim_answer(photo: torch.Tensor) -> torch.Tensor:
     credited = _credits(find_data("photos/CREDITS.tsv"))
     given |= {p: find_data(credited[p.stem].file) for p in folder.glob("*.webp")}
     for answer, file in sorted(given.items()):
-        asked = images.load(file)
+        blurred = images.load(file)
         # half a grey level: what was given to MAXIM was rounded to 8 bits
-        if asked.shape == batch.shape[1:] and float((asked - batch).abs().mean()) < 0.5 / 255:
+        if blurred.shape == batch.shape[1:] and float((blurred - batch).abs().mean()) < 0.5 / 255:
             return images.load(answer)
     raise ValueError(
         f"MAXIM's answers were computed beforehand, for {len(given)} photos, and this is none of "

@@ -16,7 +16,7 @@ docstring says which. Everything random takes a `seed`: the same seed gives the 
 torch.Size([3, 8, 12])
 """
 
-from mssnet_edu.degrade.film import add_noise, add_shot_noise, jpeg, old_photo
+from mssnet_edu.degrade.film import add_noise, jpeg
 from mssnet_edu.degrade.motion import (
     average_frames,
     kernel_from_path,
@@ -29,7 +29,6 @@ from mssnet_edu.degrade.sizes import crop_to_multiple, downscale, enlarge, resam
 
 __all__ = [
     "add_noise",
-    "add_shot_noise",
     "average_frames",
     "blur",
     "crop_to_multiple",
@@ -42,7 +41,6 @@ __all__ = [
     "line_kernel",
     "motion_blur",
     "motion_path",
-    "old_photo",
     "path_at",
     "resample",
 ]

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
+from scipy import signal
 
 from mssnet_edu import images
 from mssnet_edu.images.files import check_target, to_png_bytes
+from mssnet_edu.images.spectrum import power_spectrum
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 
@@ -558,6 +560,15 @@ def test_luma():
     assert images.luma(photo.expand(5, 3, 2, 2)).shape == (5, 1, 2, 2)
     with pytest.raises(images.PhotoError, match="shape"):
         images.luma(torch.rand(2, 2))
+
+
+def test_power_spectrum_is_a_periodogram():
+    x = torch.randn(48, 33, generator=torch.Generator().manual_seed(1)).double()
+    power = power_spectrum(x)
+    window = np.outer(signal.windows.hann(48, sym=False), signal.windows.hann(33, sym=False))
+    theirs = np.abs(np.fft.fft2(x.numpy() * window)) ** 2 / x.numel()
+    np.testing.assert_allclose(power.numpy(), theirs, atol=1e-5)
+    torch.testing.assert_close(power_spectrum(x, onesided=True), power[:, :17])
 
 
 @pytest.mark.parametrize(("name", "width"), [("a.webp", 16_384), ("a.jpg", 65_501)])
