@@ -59,7 +59,8 @@ SIGN_LETTERS = {
 }
 SIGN_LINE = (33, 177)  # first and last column of the word PROHIBITED
 SIGN_SPACE = (31, 178)  # the columns that are inpainted before another word is put there
-WIDTHS = {"prohibited": 1.0, "all": 1.15, "parking": 0.68, "double": 0.68}  # scales the row's letters
+# by how much letters cut from a row are widened in the row "prohibited"
+WIDTHS = {"prohibited": 1.0, "all": 1.15, "parking": 0.68, "double": 0.68}
 SIGN_WORDS = ("TOLERATED", "REGULATED", "SUGGESTED")
 
 # In the photo "real_motion_car", its blur undone: where the plate's characters stand
