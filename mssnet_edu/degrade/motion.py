@@ -156,7 +156,7 @@ def _sample(rows, frames):
 
 
 def path_at(path_px: Tensor, point_px: tuple[float, float], size_px: tuple[int, int]) -> Tensor:
-    """The path seen at one place of the photo by a camera that also turns.
+    """The path seen at one place of the photo by a camera that also rotates.
 
     path_px: (T, 3) with rows (dy, dx, degrees). point_px: (y, x). size_px: (H, W) of the photo.
     Returns (T, 2), as kernel_from_path takes it. Where the camera turns, the blur is spatially

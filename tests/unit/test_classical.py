@@ -16,12 +16,12 @@ def blurred(name, kernel, sigma=0.0, edge=24, size=200):
     """A sharp photo and its blurred version as a camera sees it: the border's light from beyond."""
     large = samples.load(name)[:, : size + 2 * edge, : size + 2 * edge]
     inner = (slice(None), slice(edge, -edge), slice(edge, -edge))
-    seen = degrade.add_noise(degrade.blur(large, kernel), sigma, seed=1)[inner]
-    return large[inner], (seen * 255).round() / 255
+    y = degrade.add_noise(degrade.blur(large, kernel), sigma, seed=1)[inner]
+    return large[inner], (y * 255).round() / 255
 
 
-def gain_db(answer, seen, photo):
-    return metrics.psnr(answer, photo) - metrics.psnr(seen, photo)
+def gain_db(answer, y, photo):
+    return metrics.psnr(answer, photo) - metrics.psnr(y, photo)
 
 
 # ------------------------------------------------------------------------------------- sharpening
@@ -45,8 +45,8 @@ def test_unsharp_mask_of_amount_zero_is_the_photo():
 
 
 def test_unsharp_mask_does_not_undo_a_blur():
-    photo, seen = blurred("street_sign", CAMERA)
-    assert gain_db(classical.unsharp_mask(seen), seen, photo) < 1
+    photo, y = blurred("street_sign", CAMERA)
+    assert gain_db(classical.unsharp_mask(y), y, photo) < 1
 
 
 # ----------------------------------------------------------------------------------------- Wiener
@@ -54,21 +54,21 @@ def test_unsharp_mask_does_not_undo_a_blur():
 
 @pytest.mark.parametrize("name", ["astronaut", "cat"])
 def test_wiener_undoes_a_known_blur_by_5_db(name):
-    photo, seen = blurred(name, CAMERA)
-    assert gain_db(classical.wiener(seen, CAMERA, noise=0.003), seen, photo) > 5
+    photo, y = blurred(name, CAMERA)
+    assert gain_db(classical.wiener(y, CAMERA, noise=0.003), y, photo) > 5
 
 
 @pytest.mark.parametrize("wrong", [CAMERA.T, CAMERA.flip(0), degrade.line_kernel(25, 90)])
 def test_wiener_with_a_wrong_kernel_makes_it_worse(wrong):
-    photo, seen = blurred("astronaut", CAMERA)
-    assert gain_db(classical.wiener(seen, wrong, noise=0.003), seen, photo) < -1
+    photo, y = blurred("astronaut", CAMERA)
+    assert gain_db(classical.wiener(y, wrong, noise=0.003), y, photo) < -1
 
 
 def test_noise_drowns_the_answer_and_the_ratio_saves_some():
-    photo, seen = blurred("astronaut", CAMERA, sigma=0.02)
-    assert gain_db(classical.wiener(seen, CAMERA, noise=0.0003), seen, photo) < 0
-    flat = gain_db(classical.wiener(seen, CAMERA, noise=0.03), seen, photo)
-    natural = gain_db(classical.wiener(seen, CAMERA, classical.noise_to_signal(0.03)), seen, photo)
+    photo, y = blurred("astronaut", CAMERA, sigma=0.02)
+    assert gain_db(classical.wiener(y, CAMERA, noise=0.0003), y, photo) < 0
+    flat = gain_db(classical.wiener(y, CAMERA, noise=0.03), y, photo)
+    natural = gain_db(classical.wiener(y, CAMERA, classical.noise_to_signal(0.03)), y, photo)
     assert flat > 2
     assert natural > flat + 0.5
 
@@ -86,37 +86,37 @@ def test_wiener_equals_the_formula_where_the_photo_repeats():
 
 
 def test_a_constant_function_is_the_same_as_its_number():
-    _, seen = blurred("cat", CAMERA, size=96)
-    number = classical.wiener(seen, CAMERA, noise=0.02)
-    function = classical.wiener(seen, CAMERA, noise=lambda f: torch.full_like(f, 0.02))
+    _, y = blurred("cat", CAMERA, size=96)
+    number = classical.wiener(y, CAMERA, noise=0.02)
+    function = classical.wiener(y, CAMERA, noise=lambda f: torch.full_like(f, 0.02))
     torch.testing.assert_close(number, function)
 
 
 def test_the_function_gets_cycles_per_pixel():
-    _, seen = blurred("cat", CAMERA, size=96)
+    _, y = blurred("cat", CAMERA, size=96)
     got = []
-    classical.wiener(seen, CAMERA, noise=lambda f: got.append(f) or 0.01 + f)
+    classical.wiener(y, CAMERA, noise=lambda f: got.append(f) or 0.01 + f)
     assert got[0].min() == 0
     assert got[0].max() == pytest.approx(math.hypot(0.5, 0.5), abs=1e-3)
 
 
 def test_the_border_does_not_ring():
     # against the formula alone, which takes the photo for a tile that repeats
-    photo, seen = blurred("astronaut", CAMERA)
-    light = images.to_linear(seen)
+    photo, y = blurred("astronaut", CAMERA)
+    light = images.to_linear(y)
     canvas = torch.zeros(light.shape[-2:])
     canvas[: CAMERA.shape[0], : CAMERA.shape[1]] = CAMERA
     canvas = canvas.roll((-(CAMERA.shape[0] // 2), -(CAMERA.shape[1] // 2)), (0, 1))
     waves = torch.fft.fft2(canvas)
     plain = torch.fft.ifft2(torch.fft.fft2(light) * waves.conj() / (waves.abs() ** 2 + 0.01)).real
     plain = images.to_srgb(plain.clamp(0, 1))
-    assert metrics.psnr(classical.wiener(seen, CAMERA), photo) > metrics.psnr(plain, photo) + 3
+    assert metrics.psnr(classical.wiener(y, CAMERA), photo) > metrics.psnr(plain, photo) + 3
 
 
 def test_guessing_what_lies_beyond_the_border_helps():
-    photo, seen = blurred("astronaut", CAMERA)
-    once = classical.wiener(seen, CAMERA, noise=0.003, steps=0)
-    often = classical.wiener(seen, CAMERA, noise=0.003)
+    photo, y = blurred("astronaut", CAMERA)
+    once = classical.wiener(y, CAMERA, noise=0.003, steps=0)
+    often = classical.wiener(y, CAMERA, noise=0.003)
     assert metrics.psnr(often, photo) > metrics.psnr(once, photo) + 0.5
 
 
@@ -124,37 +124,37 @@ def test_guessing_what_lies_beyond_the_border_helps():
 
 
 def test_richardson_lucy_undoes_a_known_blur_by_5_db():
-    photo, seen = blurred("astronaut", CAMERA)
-    gains = [gain_db(classical.richardson_lucy(seen, CAMERA, n), seen, photo) for n in (2, 8, 25)]
+    photo, y = blurred("astronaut", CAMERA)
+    gains = [gain_db(classical.richardson_lucy(y, CAMERA, n), y, photo) for n in (2, 8, 25)]
     assert gains == sorted(gains)
     assert gains[-1] > 5
 
 
 def test_richardson_lucy_with_a_wrong_kernel_makes_it_worse():
-    photo, seen = blurred("astronaut", CAMERA)
-    assert gain_db(classical.richardson_lucy(seen, CAMERA.T, 10), seen, photo) < 0
+    photo, y = blurred("astronaut", CAMERA)
+    assert gain_db(classical.richardson_lucy(y, CAMERA.T, 10), y, photo) < 0
 
 
 def test_richardson_lucy_equals_scikit_image_away_from_the_border():
     # theirs starts from flat grey, ours from the photo: after many steps the start is forgotten
     kernel = degrade.gaussian_kernel(0.8)
-    _, seen = blurred("astronaut", kernel, size=80)
-    ours = images.to_linear(classical.richardson_lucy(seen, kernel, steps=40))[1]
-    light = images.to_linear(seen)[1].numpy()
+    _, y = blurred("astronaut", kernel, size=80)
+    ours = images.to_linear(classical.richardson_lucy(y, kernel, steps=40))[1]
+    light = images.to_linear(y)[1].numpy()
     theirs = torch.from_numpy(skimage_richardson_lucy(light, kernel.numpy(), num_iter=41))
     middle = (slice(16, -16), slice(16, -16))
-    change = (ours - images.to_linear(seen)[1])[middle].norm()
+    change = (ours - images.to_linear(y)[1])[middle].norm()
     assert (ours - theirs)[middle].norm() < 0.15 * change
 
 
 def test_richardson_lucy_steps_by_hand():
     kernel = degrade.gaussian_kernel(1.5)
-    _, seen = blurred("cat", kernel, size=80)
-    light = images.to_linear(seen)[1].numpy()
+    _, y = blurred("cat", kernel, size=80)
+    light = images.to_linear(y)[1].numpy()
     guess = light
     for _ in range(3):
         guess = guess * ndimage.convolve(light / ndimage.convolve(guess, kernel), kernel)
-    ours = images.to_linear(classical.richardson_lucy(seen, kernel, steps=3))[1]
+    ours = images.to_linear(classical.richardson_lucy(y, kernel, steps=3))[1]
     middle = (slice(24, -24), slice(24, -24))
     torch.testing.assert_close(ours[middle], torch.from_numpy(guess)[middle], atol=2e-4, rtol=0)
 
@@ -170,8 +170,8 @@ def test_no_steps_and_no_blur_give_the_photo_back():
 
 
 def test_batches_are_restored_photo_by_photo():
-    _, seen = blurred("cat", CAMERA, size=80)
-    batch = torch.stack([seen, seen.flip(-1)])
+    _, y = blurred("cat", CAMERA, size=80)
+    batch = torch.stack([y, y.flip(-1)])
     for work in (
         classical.unsharp_mask,
         lambda p: classical.wiener(p, CAMERA),
@@ -181,10 +181,10 @@ def test_batches_are_restored_photo_by_photo():
 
 
 def test_kernels_need_not_be_square():
-    photo, seen = blurred("cat", torch.ones(1, 9) / 9, size=120)
+    photo, y = blurred("cat", torch.ones(1, 9) / 9, size=120)
     flat = torch.ones(1, 9) / 9
-    assert gain_db(classical.wiener(seen, flat), seen, photo) > 2
-    assert gain_db(classical.richardson_lucy(seen, flat, 20), seen, photo) > 2
+    assert gain_db(classical.wiener(y, flat), y, photo) > 2
+    assert gain_db(classical.richardson_lucy(y, flat, 20), y, photo) > 2
 
 
 # ---------------------------------------------------------------------------------- a line found
@@ -199,21 +199,21 @@ def test_kernels_need_not_be_square():
     ],
 )
 def test_a_line_is_found(name, length, angle, sigma):
-    seen = degrade.blur(samples.load(name), degrade.line_kernel(length, angle))
-    seen = degrade.add_noise(seen, sigma, seed=1)
-    found = classical.estimate_line_kernel(seen)
-    assert found.length_px == pytest.approx(length, abs=0.5)
-    assert abs((found.angle_deg - angle + 90) % 180 - 90) <= 3
-    assert found.score > 0.65
+    y = degrade.blur(samples.load(name), degrade.line_kernel(length, angle))
+    y = degrade.add_noise(y, sigma, seed=1)
+    motion = classical.estimate_line_kernel(y)
+    assert motion.length_px == pytest.approx(length, abs=0.5)
+    assert abs((motion.angle_deg - angle + 90) % 180 - 90) <= 3
+    assert motion.score > 0.65
     torch.testing.assert_close(
-        found.kernel, degrade.line_kernel(found.length_px, found.angle_deg), atol=0, rtol=0
+        motion.kernel, degrade.line_kernel(motion.length_px, motion.angle_deg), atol=0, rtol=0
     )
 
 
 def test_a_found_line_undoes_the_blur():
-    photo, seen = blurred("shop_front", degrade.line_kernel(15, 30), size=256)
-    found = classical.estimate_line_kernel(seen, max_length_px=30)
-    assert gain_db(classical.wiener(seen, found.kernel, noise=0.003), seen, photo) > 3
+    photo, y = blurred("shop_front", degrade.line_kernel(15, 30), size=256)
+    motion = classical.estimate_line_kernel(y, max_length_px=30)
+    assert gain_db(classical.wiener(y, motion.kernel, noise=0.003), y, photo) > 3
 
 
 @pytest.mark.parametrize("name", ["astronaut", "real_defocus_text"])

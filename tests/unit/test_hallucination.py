@@ -46,11 +46,11 @@ def test_split_sums_to_the_consistent_answer(cat):
 
 def test_shares(cat):
     small = degrade.downscale(cat, 8)
-    found = energy_shares(small, cat)
-    assert found.numbers_invented_share == 63 / 64
-    assert 0.01 < found.energy_invented_share < 0.5
-    assert math.isclose(10 ** (found.invented_db / 10), found.energy_invented_share)
-    total = 10 ** (found.recorded_db / 10) + 10 ** (found.invented_db / 10)
+    shares = energy_shares(small, cat)
+    assert shares.numbers_invented_share == 63 / 64
+    assert 0.01 < shares.energy_invented_share < 0.5
+    assert math.isclose(10 ** (shares.invented_db / 10), shares.energy_invented_share)
+    total = 10 ** (shares.recorded_db / 10) + 10 ** (shares.invented_db / 10)
     assert math.isclose(total, 1, abs_tol=1e-9)
     assert energy_shares(small, pseudo_inverse(small, kind="mosaic")).energy_invented_share < 1e-9
 
@@ -198,20 +198,20 @@ def test_the_public_names_exist():
 
 @pytest.mark.parametrize("make", [hallucination.ambiguous_signs, hallucination.ambiguous_plates])
 def test_other_letters_make_the_same_small_photo(make):
-    found = make()
-    assert found.letters_px <= 2
-    assert len(found.answers) >= 4
-    first, *others = found.answers.values()
-    assert torch.equal(Downscale(8)(first), found.small)
+    lettering = make()
+    assert lettering.letters_px <= 2
+    assert len(lettering.answers) >= 4
+    first, *others = lettering.answers.values()
+    assert torch.equal(Downscale(8)(first), lettering.small)
     for other in others:
-        assert metrics.consistency_db(other, found.small) > 60
+        assert metrics.consistency_db(other, lettering.small) > 60
         torch.testing.assert_close((255 * other).round() / 255, other)  # a file holds it
         # the small photo, as a file holds it, is the very same
-        assert (Downscale(8)(other) - found.small).abs().max() < 0.5 / 255
+        assert (Downscale(8)(other) - lettering.small).abs().max() < 0.5 / 255
         differ = (other - first).abs().amax(0)
         assert differ.max() > 0.4  # the letters
         assert (differ > 0.1).float().mean() < 0.15  # and little else
-    texts = list(found.answers)
+    texts = list(lettering.answers)
     if make is hallucination.ambiguous_plates:  # each character differs from the real one
         for text in texts[1:]:
             pairs = zip(text, texts[0], strict=True)
@@ -244,15 +244,15 @@ def rivals():
 
 
 def test_candidates_agree_with_the_photo_and_not_with_each_other(rivals):
-    original, small, found = rivals
-    assert len(found) == 6
-    photos = list(found.values())
+    original, small, answers = rivals
+    assert len(answers) == 6
+    photos = list(answers.values())
     for photo in photos:
         assert photo.shape == original.shape
         assert photo.min() >= 0
         assert photo.max() <= 1
         assert metrics.consistency_db(photo, small) >= 45
-    sharp = [photo for name, photo in found.items() if "realesrgan" in name]
+    sharp = [photo for name, photo in answers.items() if "realesrgan" in name]
     assert len(sharp) >= 3
     for i, one in enumerate(sharp):
         for other in sharp[:i]:
@@ -299,11 +299,11 @@ def test_candidates_refuses_what_it_cannot_do():
 
 def test_borrowed_detail_is_the_exemplars_own(cat):
     small = degrade.downscale(cat, 8)
-    found = borrow_detail(small, cat)  # from itself: the right detail everywhere
+    borrowed = borrow_detail(small, cat)  # from itself: the right detail everywhere
     smooth = pseudo_inverse(small).clamp(0, 1)
-    assert metrics.psnr(found, cat) > metrics.psnr(smooth, cat) + 3
+    assert metrics.psnr(borrowed, cat) > metrics.psnr(smooth, cat) + 3
     other = borrow_detail(small, samples.load("raccoon")[:, :400, :400])
-    assert metrics.psnr(other, found) < 35
+    assert metrics.psnr(other, borrowed) < 35
     assert metrics.consistency_db(back_project(other, small), small) > 50
 
 

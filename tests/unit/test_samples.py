@@ -44,9 +44,9 @@ def test_every_photo_opens_and_is_credited(name):
 def test_every_file_has_a_credit():
     credited = {samples.info(n).file for n in (*samples.names(), *samples.names("clip"))}
     folder = samples.find_data()
-    found = [f for part in ("photos", "video") for f in (folder / part).iterdir()]
-    lying = {f.relative_to(folder).as_posix() for f in found} - {"photos/CREDITS.tsv"}
-    assert lying == credited
+    files = [f for part in ("photos", "video") for f in (folder / part).iterdir()]
+    present = {f.relative_to(folder).as_posix() for f in files} - {"photos/CREDITS.tsv"}
+    assert present == credited
 
 
 def test_unknown_names():
