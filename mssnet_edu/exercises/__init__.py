@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mssnet_edu.exercises.answers import Mistake, NotYet, describe
+from mssnet_edu.exercises.check_helpers import Mistake, NotYet, describe
 
 __all__ = ["Exercise", "Hints", "Result", "check", "get", "hint", "names"]
 
@@ -32,7 +32,7 @@ class Exercise:
     stub: source with `...` where the learner's code goes. hints: at least two, from a nudge to
     nearly the solution. solution: source that takes the stub's place. check: a function of the
     answer that returns None if it is right, or one sentence that names the likely mistake; it may
-    raise Mistake instead (see answers.py).
+    raise Mistake instead (see check_helpers.py).
 
     title: of the heading. answer: the name that stub and solution bind, and that is checked.
     expects: what kind of thing the answer is, such as "a number from 0 to 1". why: one or two

@@ -6,7 +6,7 @@ import torch
 
 from mssnet_edu import degrade, metrics, samples
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.answers import ask, close, number, photo
+from mssnet_edu.exercises.check_helpers import ask, close, number, photo
 
 __all__ = ["EXERCISES"]
 

@@ -7,7 +7,7 @@ import torch
 
 from mssnet_edu import classical, degrade, images, metrics, samples
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.answers import Mistake, ask, close, describe, number, photo
+from mssnet_edu.exercises.check_helpers import Mistake, ask, close, describe, number, photo
 
 __all__ = ["EXERCISES"]
 

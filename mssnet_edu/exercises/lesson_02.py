@@ -6,7 +6,7 @@ import torch
 
 from mssnet_edu import metrics
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.answers import Mistake, NotYet, ask, close, describe, number
+from mssnet_edu.exercises.check_helpers import Mistake, NotYet, ask, close, describe, number
 
 __all__ = ["EXERCISES"]
 

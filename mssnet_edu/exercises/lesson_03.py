@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.answers import NotYet, ask, close, describe, number, photo
+from mssnet_edu.exercises.check_helpers import NotYet, ask, close, describe, number, photo
 
 __all__ = ["EXERCISES"]
 

@@ -4,7 +4,7 @@ import torch
 
 from mssnet_edu import degrade, metrics
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.answers import Mistake, NotYet, ask, close, describe, number, photo
+from mssnet_edu.exercises.check_helpers import Mistake, NotYet, ask, close, describe, number, photo
 
 __all__ = ["EXERCISES"]
 

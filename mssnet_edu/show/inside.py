@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from mssnet_edu.show import figures, look
 from mssnet_edu.show.look import Figure
-from mssnet_edu.show.stages import signed
+from mssnet_edu.show.widgets.stages import signed
 
 __all__ = ["ablation_chart", "feature_viewer", "receptive_fields", "unshuffle", "unshuffle_toy"]
 
@@ -135,7 +135,7 @@ def unshuffle_toy(photo, alt=None):
     """
     import ipywidgets
 
-    from mssnet_edu.show.handles import sliders
+    from mssnet_edu.show.widgets.sliders import sliders
 
     def draw(factor=2, follow=1):
         return unshuffle(photo, factor, min(follow, factor**2) - 1)
@@ -168,7 +168,7 @@ def feature_viewer(model, photo, alt=None):
     ['stage', 'side', 'level', 'channel']
     """
     from mssnet_edu.mssnet import feature_maps
-    from mssnet_edu.show.handles import sliders
+    from mssnet_edu.show.widgets.sliders import sliders
 
     found = feature_maps(model, look.one_photo(photo))
     names = list(found)

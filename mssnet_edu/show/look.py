@@ -77,14 +77,9 @@ class Figure:
         return f"Figure: {self.alt}"
 
 
-def script(name: str) -> str:
-    """A widget's script, with the parts that all of them begin with."""
-    return "".join((_HERE / f"{n}.js").read_text(encoding="utf-8") for n in ("parts", name))
-
-
 @functools.cache
 def css(*names: str) -> str:
-    """The style sheets of these names, from the files beside this one, with their colours."""
+    """The style sheets of these names, from the files beside and below this one, with colours."""
     colours = {
         "paper": PAPER,
         "ink": INK,

@@ -11,7 +11,7 @@ import torch
 
 import mssnet_edu as me
 from mssnet_edu import exercises
-from mssnet_edu.exercises.answers import Mistake, NotYet, ask, describe, number, photo
+from mssnet_edu.exercises.check_helpers import Mistake, NotYet, ask, describe, number, photo
 
 IDS = exercises.names()
 

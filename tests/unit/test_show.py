@@ -12,7 +12,8 @@ from PIL import Image
 
 import mssnet_edu as me
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
-from mssnet_edu.show import handles, look, stages
+from mssnet_edu.show import look
+from mssnet_edu.show.widgets import compare, sliders, stages
 
 NAMES = [
     "ablation_chart",
@@ -313,12 +314,10 @@ def still_of(widget):
 
 
 def test_nothing_comes_from_elsewhere():
-    from mssnet_edu.show import comparison
-
-    for widget in (comparison.Compare, stages.StagePlayer):
+    for widget in (compare.Compare, stages.StagePlayer):
         for text in (str(widget._esm), widget._css):
             assert not re.search(r"https?:|//cdn|\bimport\b|@import|url\(|fetch\(", text)
-            assert handles.ERROR_MARK not in text  # or every widget would count as failed
+            assert sliders.ERROR_MARK not in text  # or every widget would count as failed
 
 
 def test_compare_carries_pictures_and_numbers(cat):
@@ -429,7 +428,7 @@ def fails_at_nine(length):
 def test_a_failing_function_is_seen_by_people_and_tests():
     box = me.show.sliders(fails_at_nine, length=(1, 9))
     box.handles["length"].value = 9
-    assert handles.ERROR_MARK in box.view.value
+    assert sliders.ERROR_MARK in box.view.value
     assert "ValueError: too &lt;long&gt;" in box.view.value
     assert 'role="alert"' in box.view.value
     box.handles["length"].value = 3
@@ -444,7 +443,7 @@ def test_what_fails_at_the_start_fails_the_cell():
 def test_own_widgets_with_plain_options_are_tried_too(monkeypatch):
     import ipywidgets
 
-    monkeypatch.setenv(handles.TRY_ALL, "1")
+    monkeypatch.setenv(sliders.TRY_ALL, "1")
     tried = []
     choice = ipywidgets.SelectionSlider(options=(1, 2, 4), value=2)
     me.show.sliders(lambda factor: tried.append(factor) or "<p></p>", factor=choice)
@@ -452,7 +451,7 @@ def test_own_widgets_with_plain_options_are_tried_too(monkeypatch):
 
 
 def test_a_test_run_tries_the_ends(monkeypatch):
-    monkeypatch.setenv(handles.TRY_ALL, "1")
+    monkeypatch.setenv(sliders.TRY_ALL, "1")
     with pytest.raises(ValueError, match="too <long>"):
         me.show.sliders(fails_at_nine, length=(1, 9))
     assert me.show.sliders(fails_at_nine, length=(1, 8)).view.value == "fine"
@@ -461,7 +460,7 @@ def test_a_test_run_tries_the_ends(monkeypatch):
 def test_the_mark_is_the_one_that_the_course_run_looks_for():
     from tools.notebooks import run as run_course
 
-    assert handles.ERROR_MARK == run_course.ERROR_MARK
+    assert sliders.ERROR_MARK == run_course.ERROR_MARK
     assert run_course.ERROR_MARK not in me.show.photos(torch.zeros(3, 8, 8)).html
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mssnet_edu import featsharp, show
-from mssnet_edu.show.similar import _packed
+from mssnet_edu.show.widgets.similarity import _packed
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbconvert import HTMLExporter
 
 from mssnet_edu import files
-from mssnet_edu.show.handles import ERROR_MARK
+from mssnet_edu.show.widgets.sliders import ERROR_MARK
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "course"

@@ -1,12 +1,11 @@
 """The trust map over its picture, with a slider for the error that one is ready to accept."""
 
-import anywidget
 import torch
 import traitlets
 
 from mssnet_edu.hallucination.trust import TrustMap, cell_error
 from mssnet_edu.show import look
-from mssnet_edu.show.comparison import StaticToo
+from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Trust", "mask_doubtful", "trust"]
 
@@ -14,11 +13,11 @@ PICTURE_PX = 520
 MAX_PX = 2_000_000
 
 
-class Trust(StaticToo, anywidget.AnyWidget):
+class Trust(StaticFallback):
     """The widget behind `trust`. `threshold`, in grey levels, may be read and set."""
 
-    _esm = look.script("trust")
-    _css = look.css("figures", "compare", "stages", "dial", "trust")
+    _esm = script("trust")
+    _css = style("compare", "stages", "dial", "trust")
 
     url = traitlets.Unicode().tag(sync=True)
     cells = traitlets.List(traitlets.Float()).tag(sync=True)

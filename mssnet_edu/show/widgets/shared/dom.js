@@ -1,4 +1,4 @@
-// What every widget's script begins with (see look.script).
+// What every widget's script begins with (see script in __init__.py).
 
 function make(tag, className, parent, text) {
   const node = document.createElement(tag);

@@ -5,7 +5,7 @@ from pathlib import Path
 from mssnet_edu import hallucination, metrics, models
 from mssnet_edu.files import replacing
 from mssnet_edu.show import figures, look
-from mssnet_edu.show.trusting import mask_doubtful
+from mssnet_edu.show.widgets.trust import mask_doubtful
 
 __all__ = ["Report", "report"]
 

@@ -2,11 +2,11 @@
 
 import math
 
-import anywidget
 import traitlets
 
 from mssnet_edu import images
 from mssnet_edu.show import look
+from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Compare", "compare", "compare_many"]
 
@@ -14,22 +14,11 @@ STAGE_PX = 640
 MAX_PX = 3_000_000  # of a picture that travels to the browser; larger ones are averaged down
 
 
-class StaticToo:
-    """A widget that also carries a still picture of itself, for pages where no widget can run."""
-
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs)
-        # anywidget gives (data, metadata), its older versions the data alone
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        still = self.still()
-        return {**data, "text/html": still.html, "text/plain": repr(still)}, metadata
-
-
-class Compare(StaticToo, anywidget.AnyWidget):
+class Compare(StaticFallback):
     """The widget behind `compare`. `position`, `left`, `right`, `zoom` may be read and set."""
 
-    _esm = look.script("compare")
-    _css = look.css("figures", "compare")
+    _esm = script("compare")
+    _css = style("compare")
 
     pictures = traitlets.List(traitlets.Dict()).tag(sync=True)
     left = traitlets.Int(0).tag(sync=True)

@@ -1,13 +1,12 @@
 """Step through MSSNet's six stages: the picture so far, what was changed, and what it gained."""
 
-import anywidget
 import torch
 import traitlets
 from torch.nn import functional as F
 
 from mssnet_edu import images
 from mssnet_edu.show import look
-from mssnet_edu.show.comparison import StaticToo
+from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["StagePlayer", "stage_player"]
 
@@ -16,11 +15,11 @@ MAX_PX = 1_000_000  # of one picture; there are fourteen
 WORKS_AT = {"S1": "quarter size", "S2": "half size", "S3": "full size"}
 
 
-class StagePlayer(StaticToo, anywidget.AnyWidget):
+class StagePlayer(StaticFallback):
     """The widget behind `stage_player`. `step` is 0 for the blurred photo, then 1 to 6."""
 
-    _esm = look.script("stages")
-    _css = look.css("figures", "compare", "stages")
+    _esm = script("stages")
+    _css = style("compare", "stages")
 
     steps = traitlets.List(traitlets.Dict()).tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)

@@ -1,13 +1,12 @@
 """Click a place in a photo, and see how similar every other place is, in one map or several."""
 
-import anywidget
 import torch
 import traitlets
 
 from mssnet_edu import featsharp
 from mssnet_edu.degrade import arguments
 from mssnet_edu.show import look
-from mssnet_edu.show.comparison import StaticToo
+from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Similarity", "heatmap", "similarity"]
 
@@ -18,11 +17,11 @@ SCALE = [[0, 0, 4], [40, 17, 89], [101, 21, 110], [159, 42, 99], [212, 72, 66], 
 SCALE += [[250, 193, 39], [252, 255, 164]]
 
 
-class Similarity(StaticToo, anywidget.AnyWidget):
+class Similarity(StaticFallback):
     """The widget behind `similarity`. `x` and `y`, 0 to 1, may be read and set."""
 
-    _esm = look.script("similar")
-    _css = look.css("figures", "compare", "stages", "similar")
+    _esm = script("similarity")
+    _css = style("compare", "stages", "similarity")
 
     url = traitlets.Unicode().tag(sync=True)
     maps = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -1,23 +1,22 @@
 """A game: two pictures, one of them a photograph. Which? The score is held against chance."""
 
-import anywidget
 import torch
 import traitlets
 
 from mssnet_edu import images
 from mssnet_edu.show import look
-from mssnet_edu.show.comparison import StaticToo
+from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Game", "guess_game"]
 
 PICTURE_PX = 384
 
 
-class Game(StaticToo, anywidget.AnyWidget):
+class Game(StaticFallback):
     """The widget behind `guess_game`. `choices` holds 0 (left) or 1 (right) for each pair."""
 
-    _esm = look.script("game")
-    _css = look.css("figures", "compare", "stages", "game")
+    _esm = script("game")
+    _css = style("compare", "stages", "game")
 
     rounds = traitlets.List(traitlets.Dict()).tag(sync=True)
     choices = traitlets.List(traitlets.Int()).tag(sync=True)

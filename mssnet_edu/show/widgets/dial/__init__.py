@@ -1,13 +1,12 @@
 """The dial: an answer taken apart into recorded and invented, and put together again, live."""
 
-import anywidget
 import torch
 import traitlets
 
 from mssnet_edu import images
 from mssnet_edu.hallucination.operators import back_project, blend_invented
 from mssnet_edu.show import look
-from mssnet_edu.show.comparison import StaticToo
+from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Dial", "dial"]
 
@@ -16,11 +15,11 @@ PICTURE_PX, SIDE_PX = 520, 240
 MAX_PX = 1_100_000  # 6 bytes each travel to the browser, three times
 
 
-class Dial(StaticToo, anywidget.AnyWidget):
+class Dial(StaticFallback):
     """The widget behind `dial`. `alpha` (0 to 2) and `kind` may be read and set."""
 
-    _esm = look.script("dial")
-    _css = look.css("figures", "compare", "stages", "dial")
+    _esm = script("dial")
+    _css = style("compare", "stages", "dial")
 
     small = traitlets.Bytes().tag(sync=True)
     smooth = traitlets.Bytes().tag(sync=True)
