@@ -10,44 +10,45 @@ alternative text.
 
 import importlib
 
+# No module bears the name of a function: importing it would hide the function.
 _HOME = {
     "Figure": "look",
-    "axes": "figures",
+    "ablation_chart": "inside",
+    "axes": "charts",
     "beside": "figures",
     "compare": "widgets.compare",
     "compare_many": "widgets.compare",
-    "mask_doubtful": "widgets.trust",
-    "zoom_in": "figures",
     "dial": "widgets.dial",
     "feature_viewer": "inside",
+    "figure": "charts",
     "guess_game": "widgets.game",
-    "heatmap": "widgets.similarity",
+    "heatmap": "colormaps",
     "kernel": "figures",
-    "ablation_chart": "inside",
+    "mask_doubtful": "widgets.trust",
     "photos": "figures",
-    "figure": "figures",
     "receptive_fields": "inside",
     "report": "report_page",
     "similarity": "widgets.similarity",
     "sliders": "widgets.sliders",
-    "spectrum": "figures",
+    "spectrum": "charts",
     "stage_player": "widgets.stages",
     "table": "figures",
     "trust": "widgets.trust",
-    "unshuffle": "inside",
-    "unshuffle_toy": "inside",
+    "unshuffle": "pixel_unshuffle",
+    "unshuffle_toy": "pixel_unshuffle",
     "workflow": "diagram",
+    "zoom_in": "figures",
 }
 
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     # on first use: a notebook without widgets need not load ipywidgets
     if name in _HOME:
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])

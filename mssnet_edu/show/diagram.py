@@ -3,6 +3,8 @@
 import time
 
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from mssnet_edu import images
 from mssnet_edu.show import look
@@ -10,24 +12,23 @@ from mssnet_edu.show.look import Figure
 
 __all__ = ["workflow"]
 
-PICTURE_PX = 150
-INSIDE_PX = 84
-ON_THE_WAY_PX = 72
+PHOTO_PX = 150  # input and output
+STAGE_PX = 84  # what each scale of an MSSNet gives
+THUMBNAIL_PX = 72  # between the steps
 
-ARROW = (
-    '<svg viewBox="0 0 126 12" preserveAspectRatio="xMaxYMid slice" aria-hidden="true">'
-    f'<path d="M0 6H120M113 1l7 5-7 5" fill="none" stroke="{look.MUTED}" stroke-width="1.8"/></svg>'
-)
+html = look.template("diagram").module
 
 
-def workflow(model, photo, alt=None, **options):
+def workflow(
+    model: str | nn.Module, photo: torch.Tensor, alt: str | None = None, **options
+) -> Figure:
     """Run a network on a photo and draw what happened: input, steps, network, steps, output.
 
     model: the name of a network that deblurs or upscales, or the network itself: an MSSNet, an
     upscaler such as `me.load_model` gives, or any other (N, 3, H, W) -> (N, 3, H', W').
     photo: (3, H, W), sRGB in [0, 1]. options: passed on to the network, such as factor=4, or seed=1
-    for one that draws. Each step is taken as it is drawn: the shape and the small picture below it
-    are those of the tensor that came out of it. Thin dashed boxes are steps without anything
+    for one that samples. Each step is taken as it is drawn: the shape and the small picture below
+    it are those of the tensor that came out of it. Thin dashed boxes are steps without anything
     learned. An MSSNet also shows its picture after each scale.
     Raises PhotoError for what is no photo or too small, ValueError for an unknown name.
 
@@ -37,7 +38,7 @@ def workflow(model, photo, alt=None, **options):
     >>> workflow(Half(), torch.rand(3, 16, 16))
     Figure: Workflow: a photo of 16 × 16 px goes into Half, a photo of 16 × 16 px comes out.
     """
-    photo = look.one_photo(photo)
+    photo = look.single_photo(photo)
     if isinstance(model, str):
         from mssnet_edu.models import load_model
 
@@ -48,144 +49,125 @@ def workflow(model, photo, alt=None, **options):
             f"{info.name!r} is a network for the task {info.task!r}; the workflow shows networks "
             "that turn a photo into a photo, those that deblur or upscale."
         )
-    least = getattr(info, "min_px", 1)
-    if min(photo.shape[-2:]) < least:
+    min_px = getattr(info, "min_px", 1)
+    if min(photo.shape[-2:]) < min_px:
         raise images.PhotoError(
             f"photo is {photo.shape[-1]} x {photo.shape[-2]} px; {info.name} needs at least "
-            f"{least} x {least}. Take a larger one."
+            f"{min_px} x {min_px}. Take a larger one."
         )
+    name, facts = _describe(model, options)
     with torch.inference_mode():
-        before, inside, after, answer, seconds = _run(model, photo, dict(options))
-    name, facts = _facts(model, options)
+        before, network, x, network_options = _preprocess(model, photo, dict(options))
+        start = time.perf_counter()
+        scales, output = _run(network, x, network_options)
+        seconds = time.perf_counter() - start
+        after, answer = _postprocess(model, photo, output)
+    took = f"{seconds:.1f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
+    stages = [_stage(scale, batch) for scale, batch in scales.items()]
     parts = [
-        _stop("input", photo, PICTURE_PX),
-        _way([*before, ARROW]),
-        _model(name, [*facts, f"ran in {_seconds(seconds)}"], "".join(inside)),
-        _way([ARROW, *after]),
-        _stop("output", answer, PICTURE_PX),
+        _photo_node("input", photo),
+        html.steps([*before, html.arrow()]),
+        html.network(name, [*facts, f"ran in {took}"], stages),
+        html.steps([html.arrow(), *after]),
+        _photo_node("output", answer),
     ]
     size_in, size_out = (" × ".join(map(str, look.size_of(p))) for p in (photo, answer))
     alt = alt or (
         f"Workflow: a photo of {size_in} px goes into {name}, a photo of {size_out} px comes out."
     )
-    inner = f"<style>{look.css('diagram')}</style><div class='mss-flow'>{''.join(parts)}</div>"
-    return Figure(look.card(inner, alt), alt)
+    return Figure(look.html.card(html.flow(parts), alt), alt)
 
 
-def _run(model, photo, options):
-    """Take the steps one by one: what is drawn before, inside and after, the answer, seconds."""
-    batch = images.as_batch(photo)
-    before = [_shape(photo), _step("stack as a batch of 1"), _shape(batch)]
+def _padding(model, photo):
+    """What is missing to sides that the network can halve: columns, rows."""
     multiple = getattr(getattr(model, "info", None), "multiple_of", 1)
-    height, width = batch.shape[-2:]
-    x = torch.nn.functional.pad(batch, (0, -width % multiple, 0, -height % multiple), "reflect")
-    if x.shape != batch.shape:
-        before += [_step(f"mirror the edges: sides a multiple of {multiple}"), _shape(x)]
-        before += [_small("with mirrored edges", x)]
-    network = model
-    if hasattr(model, "enlarge"):  # MSSNet as an upscaler: its own two steps, taken here
-        times = {key: value for key, value in options.items() if key == "factor"}
-        seed = options.pop("seed", 0)
-        noise = options.pop("noise", None)
-        if noise is None:
-            noise = model.draw_noise(tuple(x.shape), **{"factor": 8, **times}, seed=seed)
-        x = model.enlarge(x, **times)
-        before += [_step("enlarge smoothly (bicubic)"), _shape(x), _small("enlarged smoothly", x)]
-        if noise is not None:
-            before += [_step(f"add random numbers, seed {seed}"), _shape(noise)]
-            before += [_small("random numbers", (0.5 + noise / 6).expand(-1, 3, -1, -1))]
-            options["noise"] = noise
-        options.pop("factor", None)
-        network = model.network
-    start = time.perf_counter()
-    pictures, raw = _called(network, x, options)
-    seconds = time.perf_counter() - start
-    inside = [_stop(title, picture[0].clamp(0, 1), INSIDE_PX) for title, picture in pictures]
-
-    low, high = float(raw.min()), float(raw.max())
-    span = " … ".join(f"{round(v, 2) + 0.0:.2f}" for v in (low, high)).replace("-", "−")
-    after = [_shape(raw), span, _small("what the network gives", raw)]
-    if -width % multiple or -height % multiple:
-        times = raw.shape[-1] // (width + -width % multiple)
-        raw = raw[..., : height * times, : width * times]
-        after += [_step("cut the mirrored edges off"), _shape(raw)]
-    answer = raw[0].clamp(0, 1)
-    after += [_step("clamp to 0 … 1, unstack"), _shape(answer)]
-    return before, inside, after, answer, seconds
+    return -photo.shape[-1] % multiple, -photo.shape[-2] % multiple, multiple
 
 
-def _called(network, x, options):
-    """The pictures after each of MSSNet's scales, and the raw output."""
+def _preprocess(model, photo, options):
+    """Steps up to the network: their HTML, the network itself, its input, its options."""
+    x = images.as_batch(photo)
+    steps = [html.shape(photo.shape), html.step("stack as a batch of 1"), html.shape(x.shape)]
+    columns, rows, multiple = _padding(model, photo)
+    x = F.pad(x, (0, columns, 0, rows), "reflect")
+    if columns or rows:
+        steps += [html.step(f"mirror the edges: sides a multiple of {multiple}")]
+        steps += [html.shape(x.shape), _thumbnail("with mirrored edges", x)]
+    if not hasattr(model, "enlarge"):
+        return steps, model, x, options
+    # MSSNet as an upscaler: its own two steps, taken here
+    factor = {"factor": options.pop("factor")} if "factor" in options else {}
+    seed = options.pop("seed", 0)
+    noise = options.pop("noise", None)
+    if noise is None:
+        noise = model.draw_noise(tuple(x.shape), **{"factor": 8, **factor}, seed=seed)
+    x = model.enlarge(x, **factor)
+    steps += [html.step("enlarge smoothly (bicubic)"), html.shape(x.shape)]
+    steps += [_thumbnail("enlarged smoothly", x)]
+    if noise is not None:
+        steps += [html.step(f"add random numbers, seed {seed}"), html.shape(noise.shape)]
+        steps += [_thumbnail("random numbers", (0.5 + noise / 6).expand(-1, 3, -1, -1))]
+        options["noise"] = noise
+    return steps, model.network, x, options
+
+
+def _run(network, x, options):
+    """What an MSSNet gives after each of its scales, {} for other networks; and the raw output."""
     if not hasattr(network, "stages"):
-        return [], network(x, **options)
-    results = list(network.stages(x, **options))
-    last = {result.scale: result for result in results}
-    names = list(last)
-    return [(name, last[name].photo) for name in names], last[names[-1]].photo
+        return {}, network(x, **options)
+    scales = {result.scale: result.photo for result in network.stages(x, **options)}
+    return scales, scales[list(scales)[-1]]
 
 
-def _step(text):
-    return f"<i>{look.escape(text)}</i>"
+def _postprocess(model, photo, output):
+    """Steps after the network: their HTML, and the answer (3, H', W')."""
+    limits = (float(output.min()), float(output.max()))
+    span = " … ".join(f"{round(v, 2) + 0.0:.2f}" for v in limits).replace("-", "−")
+    steps = [html.shape(output.shape), span, _thumbnail("what the network gives", output)]
+    columns, rows, _ = _padding(model, photo)
+    if columns or rows:
+        width, height = look.size_of(photo)
+        factor = output.shape[-1] // (width + columns)
+        output = output[..., : height * factor, : width * factor]
+        steps += [html.step("cut the mirrored edges off"), html.shape(output.shape)]
+    answer = output[0].clamp(0, 1)
+    return [*steps, html.step("clamp to 0 … 1, unstack"), html.shape(answer.shape)], answer
 
 
-def _small(title, batch):
-    """The picture on its way, a thumbnail."""
-    photo = batch[0].clamp(0, 1)
-    width, height = look.size_of(photo)
-    light, _ = look.reduced(photo, 20_000)
-    scale = ON_THE_WAY_PX / max(width, height)
-    return look.img(
-        look.data_url(light),
-        f"On the way: {title}.",
-        max(1, round(width * scale)),
-        max(1, round(height * scale)),
-        pixelated=scale >= 1,
-    )
-
-
-def _facts(model, options):
+def _describe(model, options):
+    """A model's name, and what is known about it in a few words each."""
     info = getattr(model, "info", None)
     name = getattr(info, "name", None) or type(model).__name__
     count = sum(p.numel() for p in model.parameters()) if hasattr(model, "parameters") else 0
     facts = []
     if info is not None:
         factor = options.get("factor", info.factor)
-        does = {"upscale": f"enlarges {factor} times", "deblur": "removes blur"}
-        facts.append(does.get(info.task, info.task))
+        tasks = {"upscale": f"enlarges {factor} times", "deblur": "removes blur"}
+        facts.append(tasks.get(info.task, info.task))
     if count:
         facts.append(f"{count / 1e6:.1f} million numbers, learned")
     return name, facts
 
 
-def _seconds(seconds):
-    return f"{seconds:.1f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
-
-
-def _shape(tensor):
-    return f"<b>{' × '.join(map(str, getattr(tensor, 'shape', tensor)))}</b>"
-
-
-def _way(steps):
-    return f'<div class="mss-way">{"".join(steps)}</div>'
-
-
-def _model(name, facts, inside):
-    lines = "".join(f"<span>{look.escape(fact)}</span>" for fact in facts)
-    row = f'<div class="mss-inside">{inside}</div>' if inside else ""
-    return f'<div class="mss-model"><b>{look.escape(name)}</b>{lines}{row}</div>'
-
-
-def _stop(title, photo, room):
+def _photo_node(title, photo):
     width, height = look.size_of(photo)
-    shown = look.widths([photo], room, tall_px=room)[0]
-    light, _ = look.reduced(photo, 400_000)
-    picture = look.img(
-        look.data_url(light),
-        f"The picture: {title}.",
-        shown,
-        round(shown * height / width),
-        pixelated=shown >= 2 * width,
-    )
-    head = f'<div class="mss-title">{title}</div>' if room == PICTURE_PX else ""
-    size = f"{width} × {height} px" if head else f"{title}<br>{width} × {height}"
-    return f'<div>{head}{picture}<div class="mss-size">{size}</div></div>'
+    return html.node(_picture(title, photo, PHOTO_PX), title, [f"{width} × {height} px"])
+
+
+def _stage(scale, batch):
+    photo = batch[0].clamp(0, 1)
+    width, height = look.size_of(photo)
+    return html.node(_picture(scale, photo, STAGE_PX), None, [scale, f"{width} × {height}"])
+
+
+def _picture(title, photo, max_side):
+    width = look.display_widths([photo], max_side, max_side)[0]
+    return look.picture(photo, width, f"The picture: {title}.", max_px=400_000)
+
+
+def _thumbnail(title, batch):
+    photo = batch[0].clamp(0, 1)
+    scale = THUMBNAIL_PX / max(photo.shape[-2:])
+    width, height = (max(1, round(side * scale)) for side in look.size_of(photo))
+    url = look.photo_url(photo, 20_000)
+    return look.html.img(url, f"On the way: {title}.", width, height, pixelated=scale >= 1)

@@ -1,18 +1,22 @@
-"""The one look of every figure: colours, type, spacing, and the HTML all pictures are made of.
+"""The look of all figures: colours, type, sizes on the screen, and the HTML that they are made of.
 
 A figure is HTML on an opaque, nearly neutral background, so that it reads the same in JupyterLab's
 light and dark themes and never tints a photograph. Small pictures are enlarged by whole numbers and
 shown as squares; nothing is smoothed behind the learner's back.
+
+The HTML itself stands in Jinja templates beside the modules (look.html.j2 and others). They escape
+all text that they are given; what is HTML already says so by its `__html__` method.
 """
 
 import base64
 import functools
-import html
-import io
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import jinja2
 import torch
 from torch.nn import functional as F
 
@@ -28,6 +32,7 @@ __all__ = [
     "PAPER",
     "RECORDED",
     "RULE",
+    "Cell",
     "Figure",
 ]
 
@@ -49,7 +54,44 @@ SERIES = (INK, RECORDED, INVENTED, "#5b7f2b", "#8a4fa3", "#8c6d1f")
 MARKS = ("recorded", "invented")
 PAGE_PX = 940  # what fits beside JupyterLab's file list on a laptop
 GAP_PX = 16
+MAX_PX = 1_500_000  # of a picture on a page; larger ones are averaged down
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
+
+# The names by which style sheets and templates know the look.
+_VARIABLES = {
+    "paper": PAPER,
+    "ink": INK,
+    "muted": MUTED,
+    "rule": RULE,
+    "recorded": RECORDED,
+    "invented": INVENTED,
+    "darker": DARKER,
+    "brighter": BRIGHTER,
+    "font": FONT,
+}
+
+
+@functools.cache
+def css(*names: str) -> str:
+    """The style sheets NAME.css, relative to this folder, after the variables that they use."""
+    variables = "".join(f"--{name}:{value};" for name, value in _VARIABLES.items())
+    rules = "".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in names)
+    rules = re.sub(r"/\*.*?\*/", "", rules, flags=re.DOTALL)
+    return " ".join(f".mss{{{variables}}} {rules}".split())
+
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
+)
+_TEMPLATES.globals.update(_VARIABLES, css=css, page_px=PAGE_PX)
+
+
+def template(name: str) -> jinja2.Template:
+    """The template NAME.html.j2; its macros are functions of `template(name).module`."""
+    return _TEMPLATES.get_template(f"{name}.html.j2")
+
+
+html = template("look").module  # the macros from which all figures are built
 
 
 class Figure:
@@ -64,59 +106,51 @@ class Figure:
 
     def __init__(self, body: str, alt: str):
         self.alt = alt
-        self.body = body
+        self.body = str(body)
 
     @property
     def html(self) -> str:
-        return f"<style>{css('figures')}</style>{self.body}"
+        """The figure with its style sheet."""
+        return f"<style>{css('look')}</style>{self.body}"
 
     def _repr_html_(self) -> str:
         return self.html
+
+    def __html__(self) -> str:  # templates insert it unescaped
+        return self.body
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
 
 
-@functools.cache
-def css(*names: str) -> str:
-    """The style sheets of these names, from the files beside and below this one, with colours."""
-    colours = {
-        "paper": PAPER,
-        "ink": INK,
-        "muted": MUTED,
-        "rule": RULE,
-        "recorded": RECORDED,
-        "invented": INVENTED,
-        "darker": DARKER,
-        "brighter": BRIGHTER,
-        "font": FONT,
-    }
-    variables = "".join(f"--{name}:{value};" for name, value in colours.items())
-    rules = "".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in names)
-    rules = re.sub(r"/\*.*?\*/", "", rules, flags=re.DOTALL)
-    return " ".join(f".mss{{{variables}}} {rules}".split())
+class Cell(NamedTuple):
+    """One picture of a grid, with the words around it.
+
+    picture: HTML. width: in screen pixels. note: its size in words. mark: "recorded" or "invented".
+    """
+
+    picture: str
+    width: int
+    note: str
+    title: str | None = None
+    caption: str | None = None
+    mark: str | None = None
 
 
-def escape(text) -> str:
-    return html.escape(str(text), quote=True)
+def grid(cells: Sequence[Cell], columns: int, alt: str) -> Figure:
+    """A figure of cells, row by row. All shrink together where the page is narrow."""
+    widest = [max(cell.width for cell in cells[i::columns]) for i in range(columns)]
+    return Figure(html.card(html.grid(cells, widest), alt), alt)
 
 
-def card(inner: str, alt: str, caption: str | None = None) -> str:
-    """The frame around every figure."""
-    foot = f'<figcaption class="mss-caption">{escape(caption)}</figcaption>' if caption else ""
-    return f'<figure class="mss" role="group" aria-label="{escape(alt)}">{inner}{foot}</figure>'
-
-
-def mark_html(mark: str | None) -> str:
-    if mark is None:
-        return ""
-    if mark not in MARKS:
+def check_mark(mark: str | None) -> None:
+    """Raise ValueError for a mark other than "recorded", "invented" and None."""
+    if mark is not None and mark not in MARKS:
         raise ValueError(f"mark is {mark!r}; expected 'recorded', 'invented' or None")
-    return f'<span class="mss-mark mss-mark-{mark}">{mark}</span>'
 
 
-def one_photo(photo: torch.Tensor, name: str = "photo") -> torch.Tensor:
-    """(3, H, W) from (3, H, W) or a batch of one, clamped for showing."""
+def single_photo(photo: torch.Tensor, name: str = "photo") -> torch.Tensor:
+    """(3, H, W), clamped to [0, 1], from (3, H, W) or a batch of one. Raises PhotoError."""
     batch = images.as_batch(photo, name=name)
     if batch.shape[0] != 1:
         raise images.PhotoError(
@@ -130,77 +164,91 @@ def size_of(photo: torch.Tensor) -> tuple[int, int]:
     return photo.shape[-1], photo.shape[-2]
 
 
-def data_url(photo: torch.Tensor) -> str:
-    return "data:image/png;base64," + base64.b64encode(to_png_bytes(photo)).decode()
-
-
 def png_url(png: bytes) -> str:
+    """A data URL: the page holds the picture and asks nobody for it."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def figure_png(fig) -> bytes:
-    stream = io.BytesIO()
-    # twice the pixels, for sharp text on dense screens; tight, since square panels leave margins
-    fig.savefig(stream, format="png", dpi=2 * fig.dpi, bbox_inches="tight", pad_inches=0.06)
-    return stream.getvalue()
+def photo_url(photo: torch.Tensor, max_px: int = MAX_PX) -> str:
+    """A photo (3, H, W) as the data URL of a PNG, averaged down to at most max_px pixels."""
+    return png_url(to_png_bytes(limit_pixels(photo, max_px)))
 
 
-def img(url: str, alt: str, width: int, height: int, pixelated: bool = False) -> str:
-    sharp = ' class="mss-pixels"' if pixelated else ""
-    return f'<img{sharp} src="{url}" alt="{escape(alt)}" width="{width}" height="{height}">'
+def limit_pixels(photo: torch.Tensor, max_px: int) -> torch.Tensor:
+    """Average areas of k x k pixels, with the smallest k that leaves at most max_px of them.
 
-
-def reduced(photo: torch.Tensor, max_px: int = 1_500_000) -> tuple[torch.Tensor, int]:
-    """A photo light enough for a page: areas of k x k pixels averaged, k the smallest that does.
-
-    Returns (photo, k). A page of 8x enlargements would otherwise weigh tens of megabytes.
+    (3, H, W) -> (3, ceil(H/k), ceil(W/k)). A page of 8x enlargements would otherwise weigh tens of
+    megabytes.
     """
-    width, height = size_of(photo)
-    k = max(1, math.ceil(math.sqrt(width * height / max_px)))
-    if k == 1:
-        return photo, 1
-    # not AvgPool with a floor: ceil_mode keeps the last rows and columns
-    return F.avg_pool2d(photo[None], k, ceil_mode=True, count_include_pad=False)[0], k
+    k = math.ceil(math.sqrt(photo.shape[-1] * photo.shape[-2] / max_px))
+    if k <= 1:
+        return photo
+    # ceil_mode keeps the last rows and columns
+    return F.avg_pool2d(photo[None], k, ceil_mode=True, count_include_pad=False)[0]
 
 
-def widths(photos, room_px: int, tall_px: int = 600, zoom: int | None = None) -> list[int]:
+def picture(
+    photo: torch.Tensor,
+    width: int,
+    alt: str,
+    max_px: int = MAX_PX,
+    pixelated: bool | None = None,
+) -> str:
+    """An <img> of a photo, `width` screen pixels wide; its pixels are squares once they are 2 wide.
+
+    pixelated: True for squares at any size.
+    """
+    own_width, own_height = size_of(photo)
+    height = round(width * own_height / own_width)
+    squares = width >= 2 * own_width if pixelated is None else pixelated
+    return html.img(photo_url(photo, max_px), alt, width, height, squares)
+
+
+def display_widths(
+    photos: Sequence[torch.Tensor], max_width: int, max_height: int = 600, scale: int | None = None
+) -> list[int]:
     """How wide each photo is shown, in screen pixels.
 
     Photos of one shape are shown at one width, a whole multiple of each where possible, so that a
     48 px photo and its 384 px enlargement can be compared. Others get a multiple of their own.
+    scale: screen pixels per photo pixel (of the largest, where they share a shape); None chooses.
     """
-    sizes = [size_of(p) for p in photos]
-    shapes = [w / h for w, h in sizes]
+    sizes = [size_of(photo) for photo in photos]
+    shapes = [width / height for width, height in sizes]
     if max(shapes) / min(shapes) < 1.02:
-        wide, high = max(sizes)
-        if zoom is not None:
-            return [wide * zoom] * len(sizes)
-        return [_width(wide, high, room_px, tall_px, min(sizes)[0])] * len(sizes)
-    if zoom is not None:
-        return [w * zoom for w, _ in sizes]
-    return [_width(w, h, room_px, tall_px, w) for w, h in sizes]
+        width, height = max(sizes)
+        if scale is not None:
+            return [width * scale] * len(sizes)
+        return [_display_width(width, height, max_width, max_height, min(sizes)[0])] * len(sizes)
+    if scale is not None:
+        return [width * scale for width, _ in sizes]
+    return [_display_width(w, h, max_width, max_height, w) for w, h in sizes]
 
 
-def _width(wide: int, high: int, room_px: int, tall_px: int, least: int) -> int:
+def _display_width(width: int, height: int, max_width: int, max_height: int, multiple: int) -> int:
     # enlarged ones stop at 480 px: beyond that squares only grow, the picture does not
-    fits = min(room_px / wide, tall_px / high)
-    grows = min(room_px, 480) / wide, min(tall_px, 480) / high
-    if min(grows) >= 2:
-        return wide * int(min(grows))
-    if fits >= 1:
-        return wide
-    shown = int(wide * fits)
-    return shown - shown % least if least * 2 <= shown else shown
+    enlarged = min(min(max_width, 480) / width, min(max_height, 480) / height)
+    if enlarged >= 2:
+        return width * int(enlarged)
+    scale = min(max_width / width, max_height / height)
+    if scale >= 1:
+        return width
+    shown = int(width * scale)
+    return shown - shown % multiple if multiple * 2 <= shown else shown
 
 
-def size_note(photo: torch.Tensor, shown_px: int, averaged: int = 1) -> str:
-    """'48 x 48 px, each shown 8 x 8', in words a beginner can check with a finger."""
-    width, height = size_of(photo)
-    text = f"{width} × {height} px"
-    if shown_px >= 2 * width:
-        times = shown_px / width
-        each = f"{times:.0f}" if abs(times - round(times)) < 0.01 else f"{times:.1f}"
-        return f"{text}, each shown {each} × {each}"
-    if shown_px < width or averaged > 1:
+def scale_text(scale: float) -> str:
+    """A magnification in words: '8', or '2.5' where it is no whole number."""
+    return f"{scale:.0f}" if abs(scale - round(scale)) < 0.01 else f"{scale:.1f}"
+
+
+def size_text(photo: torch.Tensor, width: int, max_px: int = MAX_PX) -> str:
+    """'48 x 48 px, each shown 8 x 8', in words that a beginner can check with a finger."""
+    own_width, own_height = size_of(photo)
+    text = f"{own_width} × {own_height} px"
+    if width >= 2 * own_width:
+        scale = scale_text(width / own_width)
+        return f"{text}, each shown {scale} × {scale}"
+    if width < own_width or own_width * own_height > max_px:
         return f"{text}, shown smaller"
     return text

@@ -1,17 +1,21 @@
 """A report on one enlarged photo: a page of its own, to keep, to print, to send along with it."""
 
+import os
 from pathlib import Path
+
+import torch
 
 from mssnet_edu import hallucination, metrics, models
 from mssnet_edu.files import replacing
+from mssnet_edu.hallucination.trust import TrustMap
 from mssnet_edu.show import figures, look
 from mssnet_edu.show.widgets.trust import mask_doubtful
 
 __all__ = ["Report", "report"]
 
-MAX_PX = 128  # of a side, up to which a report takes less than a minute
+QUICK_PX = 128  # of a side, up to which a report takes less than a minute
 AGREES_DB = 45
-LIMIT = 8  # grey levels: an error that few would notice
+THRESHOLD = 8  # grey levels: an error that few would notice
 
 
 class Report(look.Figure):
@@ -20,13 +24,31 @@ class Report(look.Figure):
     answer, candidates, trust_map: what was computed on the way. path: where it was written.
     """
 
-    def __init__(self, body, alt, page, answer, candidates, trust_map, path):
+    def __init__(
+        self,
+        body: str,
+        alt: str,
+        page: str,
+        answer: torch.Tensor,
+        candidates: dict[str, torch.Tensor],
+        trust_map: TrustMap,
+        path: Path | None,
+    ):
         super().__init__(body, alt)
         self.page, self.path = page, path
         self.answer, self.candidates, self.trust_map = answer, candidates, trust_map
 
 
-def report(photo, path=None, *, model=None, n=6, seed=0, title=None, progress=None):
+def report(
+    photo: torch.Tensor,
+    path: str | os.PathLike | None = None,
+    *,
+    model: str | None = None,
+    n: int = 6,
+    seed: int = 0,
+    title: str | None = None,
+    progress: bool | None = None,
+) -> Report:
     """Enlarge a photo 8x, and say in one page what was recorded, what was invented, what to trust.
 
     photo: (3, H, W), sRGB in [0, 1], sides from 16 to 256 px. path: an HTML file to write, None for
@@ -40,64 +62,60 @@ def report(photo, path=None, *, model=None, n=6, seed=0, title=None, progress=No
     >>> report(torch.rand(3, 16, 16), n=2).answer.shape
     torch.Size([3, 128, 128])
     """
-    photo = look.one_photo(photo)
-    if path is not None:
-        path = _target(path)
+    photo = look.single_photo(photo)
+    path = None if path is None else _check_path(path)
     if progress is None:
-        progress = max(photo.shape[-2:]) > MAX_PX
-    found = hallucination.candidates(photo, n, seed=seed, progress=progress)
-    name = _chosen(found, model)
-    answer = found[name]
+        progress = max(photo.shape[-2:]) > QUICK_PX
+    candidates = hallucination.candidates(photo, n, seed=seed, progress=progress)
+    name = _choose(candidates, model)
     if progress:
         print("comparing the answers", flush=True)
-    doubt = hallucination.trust_map(found, answer)
-    shares = hallucination.energy_shares(photo, answer)
-    agreement = metrics.consistency_db(answer, photo)
+    trust_map = hallucination.trust_map(candidates, candidates[name])
     title = title or "An enlarged photo: what was recorded, and what was invented"
-    reading = _reading(photo, answer, name, found, doubt, shares, agreement)
-    body = _body(photo, answer, name, found, doubt, shares, agreement, title, reading)
-    page = (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
-        f"<title>{look.escape(title)}</title><style>{look.css('figures')} body{{margin:24px auto;"
-        f"max-width:{look.PAGE_PX + 60}px;padding:0 16px;font:16px/1.5 {look.FONT};"
-        f"color:{look.INK};background:#fff}} details{{margin:.6em 0}} pre{{white-space:pre-wrap;"
-        "font-size:12.5px} h2{margin-top:1.6em}</style></head><body>" + body + "</body></html>"
+    summary = _summarize(photo, name, candidates, trust_map)
+    html = look.template("report_page").module
+    body = html.body(
+        title=title,
+        summary=summary,
+        figures=_figures(photo, name, candidates, trust_map),
+        others=len(candidates) - 1,
+        cards=[
+            {"info": models.info(network), "text": models.card(network)}
+            for network in models.names()
+            if any(network in candidate for candidate in candidates)
+        ],
     )
+    page = str(html.page(title, body))
     if path is not None:
         with replacing(path) as part:
             part.write_text(page, encoding="utf-8")
-    alt = f"{title}. {reading}"
-    # no card: figures within a figure would lose their margins
-    style = (
-        f"background:{look.PAPER};color:{look.INK};font:15px/1.5 {look.FONT};color-scheme:light;"
-        f"border:1px solid {look.RULE};border-radius:10px;padding:8px 20px;max-width:fit-content"
-    )
-    for head in ("h1", "h2"):  # JupyterLab gives headings the colour of its theme
-        body = body.replace(f"<{head}>", f'<{head} style="color:{look.INK}">')
-    inner = f'<div role="group" aria-label="{look.escape(title)}" style="{style}">{body}</div>'
-    return Report(inner, alt, page, answer, found, doubt, path)
+    figure, alt = html.figure(title, body), f"{title}. {summary}"
+    return Report(figure, alt, page, candidates[name], candidates, trust_map, path)
 
 
-def _chosen(found, model):
+def _choose(candidates, model):
+    """The name of the candidate that `model` names."""
     if model is None:
-        return next(iter(found))
-    fitting = [each for each in found if each == model or each.startswith(f"{model}, seed")]
-    if not fitting:
+        return next(iter(candidates))
+    names = [name for name in candidates if name == model or name.startswith(f"{model}, seed")]
+    if not names:
         raise ValueError(
-            f"model is {model!r}; the answers compared here are {', '.join(map(repr, found))}. "
-            "Choose one of them, or raise n."
+            f"model is {model!r}; the answers compared here are "
+            f"{', '.join(map(repr, candidates))}. Choose one of them, or raise n."
         )
-    return fitting[0]
+    return names[0]
 
 
-def _reading(photo, answer, name, found, doubt, shares, agreement):
+def _summarize(photo, name, candidates, trust_map):
     """The whole report in one paragraph of plain words, each number computed."""
+    answer = candidates[name]
     width, height = look.size_of(photo)
-    calm = 100 * float((doubt.expected <= LIMIT).float().mean())
+    shares = hallucination.energy_shares(photo, answer)
+    agreement_db = metrics.consistency_db(answer, photo)
+    trusted = 100 * float((trust_map.expected <= THRESHOLD).float().mean())
     agrees = (
         "so it respects every recorded number"
-        if agreement >= AGREES_DB
+        if agreement_db >= AGREES_DB
         else "so it contradicts the photo that it was made from"
     )
     return (
@@ -105,16 +123,16 @@ def _reading(photo, answer, name, found, doubt, shares, agreement):
         f"{answer.shape[-2]}, made by {name}. {100 * shares.numbers_invented_share:.1f} % of its "
         f"numbers were not recorded but invented; they carry "
         f"{100 * shares.energy_invented_share:.1f} % of its energy. Made small again, it agrees "
-        f"with the photo to {agreement:.0f} dB, {agrees}. So do {len(found) - 1} other answers, "
-        f"which look different. From their disagreement, an error of up to {LIMIT} grey levels of "
-        f"255 is to be expected in {calm:.0f} % of the picture: there, trust light, colour and "
-        "large shapes. (This was measured on clean photographs; of an old or noisy one, expect "
-        f"more.) The doubt is largest {_where(doubt.expected)}. Do not read letters, "
-        "numbers or faces in what is covered below, and never use them as evidence."
+        f"with the photo to {agreement_db:.0f} dB, {agrees}. So do {len(candidates) - 1} other "
+        f"answers, which look different. From their disagreement, an error of up to {THRESHOLD} "
+        f"grey levels of 255 is to be expected in {trusted:.0f} % of the picture: there, trust "
+        "light, colour and large shapes. (This was measured on clean photographs; of an old or "
+        f"noisy one, expect more.) The doubt is largest {_worst_place(trust_map.expected)}. Do not "
+        "read letters, numbers or faces in what is covered below, and never use them as evidence."
     )
 
 
-def _where(expected):
+def _worst_place(expected):
     """In words: where the mean expected error is largest, of nine parts."""
     bands = zip(("top", "middle", "bottom"), expected.tensor_split(3, 0), strict=True)
     means = {
@@ -131,28 +149,23 @@ def _where(expected):
     return f"{place}, {side}"
 
 
-def _body(photo, answer, name, found, doubt, shares, agreement, title, reading):
-    recorded = hallucination.pseudo_inverse(photo).clamp(0, 1)
-    invented = (0.5 + answer - hallucination.pseudo_inverse(photo)).clamp(0, 1)
-    others = [each for each in found if each != name]
-    agree = {each: metrics.consistency_db(picture, photo) for each, picture in found.items()}
-
-    def pictures(all, **words):
-        return figures.laid_out(all, **words, max_px=400_000).body
-
-    parts = [
-        f"<h1>{look.escape(title)}</h1><p><b>In short.</b> {look.escape(reading)}</p>",
-        "<h2>In and out</h2>",
-        pictures(
+def _figures(photo, name, candidates, trust_map):
+    """The figures of the page by name."""
+    answer, start = candidates[name], hallucination.pseudo_inverse(photo)
+    agreement_db = {n: metrics.consistency_db(other, photo) for n, other in candidates.items()}
+    others = [other for other in candidates if other != name]
+    light = {"max_px": 400_000}
+    return {
+        "in_and_out": figures.photos(
             [photo, answer],
             titles=["the photo", f"enlarged 8x by {name}"],
-            captions=["all that was recorded", f"made small again: {agreement:.1f} dB"],
+            captions=["all that was recorded", f"made small again: {agreement_db[name]:.1f} dB"],
             marks=["recorded", None],
             alt="The small photo, and its enlargement.",
+            **light,
         ),
-        "<h2>Taken apart</h2>",
-        pictures(
-            [recorded, invented],
+        "parts": figures.photos(
+            [start.clamp(0, 1), (0.5 + answer - start).clamp(0, 1)],
             titles=["what follows from the photo", "what was added"],
             captions=[
                 f"a smooth guess from {photo.numel():,} numbers",
@@ -160,43 +173,28 @@ def _body(photo, answer, name, found, doubt, shares, agreement, title, reading):
             ],
             marks=[None, "invented"],
             alt="The smooth start, and the detail that was added to it, on grey.",
+            **light,
         ),
-        f"<h2>{len(others)} other answers</h2>",
-        "<p>Each of them becomes the same small photo. Where they differ, the photo does not "
-        "decide.</p>",
-        pictures(
-            [found[each] for each in others],
+        "others": figures.photos(
+            [candidates[other] for other in others],
             titles=others,
-            captions=[f"{agree[each]:.1f} dB" for each in others],
+            captions=[f"{agreement_db[other]:.1f} dB" for other in others],
             marks=["invented"] * len(others),
             alt="Other enlargements of the same photo.",
             columns=min(3, len(others)),
+            **light,
         ),
-        "<h2>What to trust</h2>",
-        pictures(
-            [answer, mask_doubtful(doubt, LIMIT)],
+        "trust": figures.photos(
+            [answer, mask_doubtful(trust_map, THRESHOLD)],
             titles=["the answer", "doubtful cells covered"],
-            captions=[None, f"hatched: an error of more than {LIMIT} grey levels is expected"],
+            captions=[None, f"hatched: an error of more than {THRESHOLD} grey levels is expected"],
             alt="The answer, and the answer with its doubtful cells hatched.",
+            **light,
         ),
-        "<h2>The networks</h2>",
-        *(_card(each) for each in models.names() if any(each in key for key in found)),
-    ]
-    return "".join(parts)
+    }
 
 
-def _card(name):
-    info = models.info(name)
-    failures = "".join(f"<li>{look.escape(each)}</li>" for each in info.failures)
-    return (
-        f"<p><b>{look.escape(name)}</b>: {look.escape(info.summary)} Trained on: "
-        f"{look.escape(info.trained_on)} Licence: {look.escape(info.licence)}.</p>"
-        f"<ul>{failures}</ul><details><summary>the whole card</summary>"
-        f"<pre>{look.escape(models.card(name))}</pre></details>"
-    )
-
-
-def _target(path):
+def _check_path(path):
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path is {str(path)!r}; expected a name that ends in .html")

@@ -121,7 +121,7 @@ import mssnet_edu as me
 def half(n=1):
     return f"<p>{1 / n}</p>"
 box = me.show.sliders(half, n=(0, 3))
-box.handles["n"].value = 0
+box.controls["n"].value = 0
 box
 """
 

@@ -313,27 +313,27 @@ def test_unshuffle_refuses(side, factor, follow, words):
 def test_the_toys_handles_move_together():
     toy = show.unshuffle_toy(torch.rand(3, 16, 16))
     first = toy.view.value
-    toy.handles["factor"].value = 4
-    assert toy.handles["follow"].max == 16
-    toy.handles["follow"].value = 16
+    toy.controls["factor"].value = 4
+    assert toy.controls["follow"].max == 16
+    toy.controls["follow"].value = 16
     assert toy.view.value != first
-    toy.handles["factor"].value = 1  # the followed pixel exists no more
-    assert toy.handles["follow"].value == 1
+    toy.controls["factor"].value = 1  # the followed pixel exists no more
+    assert toy.controls["follow"].value == 1
     assert "mss-error" not in toy.view.value
 
 
 def test_the_viewer_offers_the_channels_that_are_there(model, photo):
     viewer = show.feature_viewer(model, photo)
-    assert viewer.handles["channel"].max == 4
+    assert viewer.controls["channel"].max == 4
     seen = {viewer.view.value}
     for name, value in (("level", 3), ("channel", 8), ("side", "encoder"), ("stage", "S3-U2")):
-        viewer.handles[name].value = value
+        viewer.controls[name].value = value
         assert "mss-error" not in viewer.view.value
         seen.add(viewer.view.value)
-    assert viewer.handles["channel"].max == 8
+    assert viewer.controls["channel"].max == 8
     assert "S3-U2, encoder, level 3: channel 8 of 8" in viewer.view.value
-    viewer.handles["level"].value = 1
-    assert viewer.handles["channel"].value == 4
+    viewer.controls["level"].value = 1
+    assert viewer.controls["channel"].value == 4
     assert len(seen) == 5
 
 
@@ -365,4 +365,4 @@ def test_handles_carry_their_alternative_text_in_the_page():
     """Not as the box's tooltip: JupyterLab shows a JavaScript error instead of such a widget."""
     toy = show.unshuffle_toy(torch.rand(3, 8, 8), alt='squares, "tiny" ones')
     assert toy.tooltip is None
-    assert 'aria-label="squares, &quot;tiny&quot; ones"' in toy.view.value
+    assert 'aria-label="squares, &#34;tiny&#34; ones"' in toy.view.value

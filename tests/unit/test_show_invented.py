@@ -56,7 +56,7 @@ def doubt(cat, small):
 def test_trust_covers_what_is_doubtful(doubt, cat):
     widget = show.trust(doubt, truth=cat, threshold=5)
     assert (widget.rows, widget.columns) == doubt.expected.shape
-    assert widget.cells == pytest.approx(doubt.expected.flatten().tolist())
+    assert widget.expected == pytest.approx(doubt.expected.flatten().tolist())
     assert max(widget.errors) == 0  # the answer is the original here
     assert show.trust(doubt).threshold == round(float(doubt.expected.median()))
     everything = show.mask_doubtful(doubt, 0.0)

@@ -24,6 +24,9 @@ def test_the_wheel_holds_the_package_and_its_data(wheel):
     for path in (ROOT / "data").rglob("*"):
         if path.is_file() and not path.name.startswith("."):
             assert f"mssnet_edu/_data/{path.relative_to(ROOT / 'data').as_posix()}" in names
+    for path in (ROOT / "mssnet_edu").rglob("*.*"):  # scripts, style sheets and templates, too
+        if path.is_file() and path.suffix != ".pyc":
+            assert path.relative_to(ROOT).as_posix() in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mssnet_edu"}
     assert not [name for name in names if "__pycache__" in name]

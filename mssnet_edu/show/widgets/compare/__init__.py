@@ -1,16 +1,18 @@
 """Two pictures of the same thing, one over the other, with a bar to drag between them."""
 
 import math
+from collections.abc import Mapping
 
+import torch
 import traitlets
 
-from mssnet_edu import images
-from mssnet_edu.show import look
+from mssnet_edu import images, metrics
+from mssnet_edu.show import figures, look
 from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Compare", "compare", "compare_many"]
 
-STAGE_PX = 640
+WIDTH_PX = 640
 MAX_PX = 3_000_000  # of a picture that travels to the browser; larger ones are averaged down
 
 
@@ -28,15 +30,13 @@ class Compare(StaticFallback):
     look_x = traitlets.Float(0.5).tag(sync=True)
     look_y = traitlets.Float(0.5).tag(sync=True)
     zoom = traitlets.Float(4.0).tag(sync=True)
-    width = traitlets.Int(STAGE_PX).tag(sync=True)
+    width = traitlets.Int(WIDTH_PX).tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 
     def still(self) -> look.Figure:
         """All the pictures side by side, as plain HTML: a page without a kernel hides none."""
-        from mssnet_edu.show import figures
-
-        return figures.laid_out(
-            list(self._photos),
+        return figures.photos(
+            self._photos,
             titles=[picture["name"] for picture in self.pictures],
             captions=[picture["psnr"] or None for picture in self.pictures],
             marks=[picture["mark"] or None for picture in self.pictures],
@@ -46,15 +46,15 @@ class Compare(StaticFallback):
 
 
 def compare(
-    before,
-    after,
-    labels=("before", "after"),
-    truth=None,
-    alt=None,
-    marks=None,
-    zoom=4,
-    look_at=None,
-):
+    before: torch.Tensor,
+    after: torch.Tensor,
+    labels: tuple[str, str] = ("before", "after"),
+    truth: torch.Tensor | None = None,
+    alt: str | None = None,
+    marks: Mapping[str, str] | None = None,
+    zoom: float = 4,
+    look_at: tuple[float, float] | None = None,
+) -> Compare:
     """Lay one picture over another, with a bar to drag, and a loupe that shows one spot in both.
 
     before, after: photos of the same thing, (3, H, W), sRGB in [0, 1]; their sizes may differ, not
@@ -82,7 +82,14 @@ def compare(
     )  # fmt: skip
 
 
-def compare_many(photos, truth=None, alt=None, marks=None, zoom=4, look_at=None):
+def compare_many(
+    photos: Mapping[str, torch.Tensor],
+    truth: str | None = None,
+    alt: str | None = None,
+    marks: Mapping[str, str] | None = None,
+    zoom: float = 4,
+    look_at: tuple[float, float] | None = None,
+) -> Compare:
     """Compare any two of several pictures, chosen from a list or by the keys 1 to 9.
 
     photos: {name: photo}, two to nine of them, of the same thing. truth: the name of the one that
@@ -98,54 +105,45 @@ def compare_many(photos, truth=None, alt=None, marks=None, zoom=4, look_at=None)
         raise ValueError("photos must be a dict of two to nine entries, {name: photo}")
     if truth is not None and truth not in photos:
         raise ValueError(f"truth is {truth!r}; expected one of {', '.join(map(repr, photos))}")
-    found = {
-        str(name): look.one_photo(photo, f"photos[{name!r}]") for name, photo in photos.items()
-    }
-    names = list(found)
-    first_width, first_height = look.size_of(found[names[0]])
-    for name, photo in found.items():
+    photos = {str(n): look.single_photo(photo, f"photos[{n!r}]") for n, photo in photos.items()}
+    names, marks = list(photos), marks or {}
+    first_width, first_height = look.size_of(photos[names[0]])
+    for name, photo in photos.items():
         width, height = look.size_of(photo)
         if abs(width * first_height / (height * first_width) - 1) > 0.02:
             raise images.PhotoError(
                 f"{name!r} is {width} x {height} px, {names[0]!r} {first_width} x {first_height}. "
                 "Their shapes differ, so one cannot lie on the other. Crop them alike first."
             )
-    width = look.widths(list(found.values()), STAGE_PX, tall_px=560)[0]
-    for mark in (marks or {}).values():
-        look.mark_html(mark)  # raises for an unknown one
+    for mark in marks.values():
+        look.check_mark(mark)
+    listed = (" and " if len(names) == 2 else ", ").join(names)
     widget = Compare(
         pictures=[
             {
-                **_picture(photo),
+                "url": look.photo_url(photo, MAX_PX),
+                "width": photo.shape[-1],
+                "height": photo.shape[-2],
                 "name": name,
-                "psnr": _psnr(photo, name, found, truth),
-                "mark": (marks or {}).get(name, ""),
+                "psnr": _psnr_text(photo, photos[truth]) if truth not in (None, name) else "",
+                "mark": marks.get(name, ""),
             }
-            for name, photo in found.items()
+            for name, photo in photos.items()
         ],
         truth=names.index(truth) if truth is not None else -1,
-        width=width,
+        width=look.display_widths(list(photos.values()), WIDTH_PX, 560)[0],
         zoom=float(zoom),
-        alt=alt
-        or f"A comparison of {' and '.join(names) if len(names) == 2 else ', '.join(names)}.",
+        alt=alt or f"A comparison of {listed}.",
     )
     if look_at is not None:
         widget.look_x, widget.look_y = look_at
-    widget._photos = list(found.values())
+    widget._photos = list(photos.values())
     return widget
 
 
-def _picture(photo):
-    width, height = look.size_of(photo)
-    light, _ = look.reduced(photo, MAX_PX)
-    return {"url": look.data_url(light), "width": width, "height": height}
-
-
-def _psnr(photo, name, photos, truth):
-    """How close to the truth, in words; nothing where it is not known, or of another size."""
-    if truth is None or name == truth or photo.shape != photos[truth].shape:
+def _psnr_text(photo, truth):
+    """How close to the truth, in words; nothing where it has another size."""
+    if photo.shape != truth.shape:
         return ""
-    from mssnet_edu import metrics
-
-    psnr = metrics.psnr(photo, photos[truth])
-    return "the same pixels" if math.isinf(psnr) else f"PSNR {psnr:.1f} dB"
+    psnr_db = metrics.psnr(photo, truth)
+    return "the same pixels" if math.isinf(psnr_db) else f"PSNR {psnr_db:.1f} dB"

@@ -1,17 +1,19 @@
 """The dial: an answer taken apart into recorded and invented, and put together again, live."""
 
+from typing import Literal
+
 import torch
 import traitlets
 
 from mssnet_edu import images
 from mssnet_edu.hallucination.operators import back_project, blend_invented
-from mssnet_edu.show import look
+from mssnet_edu.show import figures, look
 from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Dial", "dial"]
 
-UNIT = 16384  # steps of int16 for one unit of brightness: -2 to 2 fits
-PICTURE_PX, SIDE_PX = 520, 240
+UNIT = 16384  # steps of int16 for one unit of brightness: -2 to 2 fits; dial.js has the same
+WIDTH_PX, PART_WIDTH_PX = 520, 240
 MAX_PX = 1_100_000  # 6 bytes each travel to the browser, three times
 
 
@@ -19,7 +21,7 @@ class Dial(StaticFallback):
     """The widget behind `dial`. `alpha` (0 to 2) and `kind` may be read and set."""
 
     _esm = script("dial")
-    _css = style("compare", "stages", "dial")
+    _css = style("dial")
 
     small = traitlets.Bytes().tag(sync=True)
     smooth = traitlets.Bytes().tag(sync=True)
@@ -28,30 +30,30 @@ class Dial(StaticFallback):
     factor = traitlets.Int(8).tag(sync=True)
     alpha = traitlets.Float(1.0).tag(sync=True)
     kind = traitlets.Enum(["smooth", "mosaic"], "smooth").tag(sync=True)
-    width = traitlets.Int(PICTURE_PX).tag(sync=True)
-    side = traitlets.Int(SIDE_PX).tag(sync=True)
+    width = traitlets.Int(WIDTH_PX).tag(sync=True)
+    part_width = traitlets.Int(PART_WIDTH_PX).tag(sync=True)  # of recorded and invented
     alt = traitlets.Unicode().tag(sync=True)
 
     def still(self) -> look.Figure:
         """The ends and the middle of the dial, as plain HTML."""
-        from mssnet_edu.show import figures
-
-        steps = (0.0, 0.5, 1.0, 2.0)
-        return figures.laid_out(
-            [blend_invented(*self._photos, alpha, self.kind) for alpha in steps],
-            titles=[f"{alpha:g} × invented" for alpha in steps],
-            captions=[
-                "recorded only" if self.kind == "mosaic" else "a smooth guess",
-                None,
-                "the whole answer",
-                "over-imagined",
-            ],
+        alphas = (0.0, 0.5, 1.0, 2.0)
+        start = "recorded only" if self.kind == "mosaic" else "a smooth guess"
+        return figures.photos(
+            [blend_invented(*self._photos, alpha, self.kind) for alpha in alphas],
+            titles=[f"{alpha:g} × invented" for alpha in alphas],
+            captions=[start, None, "the whole answer", "over-imagined"],
             alt=self.alt,
             max_px=400_000,
         )
 
 
-def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
+def dial(
+    photo_small: torch.Tensor,
+    answer: torch.Tensor,
+    alpha: float = 1.0,
+    kind: Literal["smooth", "mosaic"] = "smooth",
+    alt: str | None = None,
+) -> Dial:
     """Turn the invented part of an answer down to nothing, or up to twice its strength.
 
     photo_small: (3, H, W), sRGB in [0, 1]; answer: (3, fH, fW), a whole number of times larger, up
@@ -63,8 +65,8 @@ def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
     >>> widget = dial(torch.rand(3, 4, 6), torch.rand(3, 32, 48))
     >>> widget.alpha = 0.5
     """
-    small = look.one_photo(photo_small, "photo_small")
-    answer = look.one_photo(answer, "answer")
+    small = look.single_photo(photo_small, "photo_small")
+    answer = look.single_photo(answer, "answer")
     if answer.shape[-1] * answer.shape[-2] > MAX_PX:
         raise images.PhotoError(
             f"answer is {answer.shape[-1]} x {answer.shape[-2]} px; the dial takes up to "
@@ -72,25 +74,26 @@ def dial(photo_small, answer, alpha=1.0, kind="smooth", alt=None):
         )
     full = back_project(answer, small)
     smooth = blend_invented(small, full, 0)
-    width = look.widths([answer], PICTURE_PX, tall_px=520)[0]
+    width = look.display_widths([answer], WIDTH_PX, 520)[0]
     height = width * answer.shape[-2] // answer.shape[-1]
-    side = min(SIDE_PX, width // 2, (height - 60) * answer.shape[-1] // answer.shape[-2] // 2)
+    # both parts, one above the other, are as high as the picture
+    part_width = (height - 60) * answer.shape[-1] // answer.shape[-2] // 2
     widget = Dial(
-        small=_bytes(small),
-        smooth=_bytes(smooth),
-        full=_bytes(full),
+        small=_to_int16(small),
+        smooth=_to_int16(smooth),
+        full=_to_int16(full),
         shape=list(look.size_of(small)),
         factor=answer.shape[-1] // small.shape[-1],
         alpha=float(alpha),
         kind=kind,
         width=width,
-        side=max(side, 96),
+        part_width=max(min(PART_WIDTH_PX, width // 2, part_width), 96),
         alt=alt or "An enlarged photo, with a dial for its invented part.",
     )
     widget._photos = (small, full)
     return widget
 
 
-def _bytes(photo):
+def _to_int16(photo):
     steps = (photo * UNIT).round().clamp(-32768, 32767)
     return steps.to(torch.int16).contiguous().numpy().tobytes()

@@ -1,26 +1,29 @@
 """A game: two pictures, one of them a photograph. Which? The score is held against chance."""
 
+from collections.abc import Sequence
+
 import torch
 import traitlets
 
 from mssnet_edu import images
-from mssnet_edu.show import look
+from mssnet_edu.show import figures, look
 from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Game", "guess_game"]
 
-PICTURE_PX = 384
+WIDTH_PX = 384
+SIDES = ("left", "right")
 
 
 class Game(StaticFallback):
     """The widget behind `guess_game`. `choices` holds 0 (left) or 1 (right) for each pair."""
 
     _esm = script("game")
-    _css = style("compare", "stages", "game")
+    _css = style("game")
 
     rounds = traitlets.List(traitlets.Dict()).tag(sync=True)
     choices = traitlets.List(traitlets.Int()).tag(sync=True)
-    width = traitlets.Int(PICTURE_PX).tag(sync=True)
+    width = traitlets.Int(WIDTH_PX).tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 
     @property
@@ -30,22 +33,13 @@ class Game(StaticFallback):
 
     def still(self) -> look.Figure:
         """All pairs, as plain HTML; the solution stands in the alternative text only."""
-        from mssnet_edu.show import figures
-
-        titles = [
-            f"pair {number}, {side}"
-            for number in range(1, len(self.rounds) + 1)
-            for side in ("left", "right")
-        ]
-        sides = ("left", "right")
-        solution = ", ".join(f"{i}: {sides[r['truth']]}" for i, r in enumerate(self.rounds, 1))
-        return figures.laid_out(
-            self._photos, titles, None, f"{self.alt} The photographs are, {solution}.",
-            columns=4, max_px=150_000,
-        )  # fmt: skip
+        titles = [f"pair {i}, {side}" for i in range(1, len(self.rounds) + 1) for side in SIDES]
+        solution = ", ".join(f"{i}: {SIDES[r['truth']]}" for i, r in enumerate(self.rounds, 1))
+        alt = f"{self.alt} The photographs are, {solution}."
+        return figures.photos(self._photos, titles, alt=alt, columns=4, max_px=150_000)
 
 
-def guess_game(pairs, seed=0, alt=None):
+def guess_game(pairs: Sequence[Sequence], seed: int = 0, alt: str | None = None) -> Game:
     """Play "which is the photograph?" with pairs of pictures.
 
     pairs: [(photograph, other)] or [(photograph, other, name of the other)], photos of one size,
@@ -61,24 +55,23 @@ def guess_game(pairs, seed=0, alt=None):
     pairs = [tuple(pair) for pair in pairs]
     if not pairs or not all(len(pair) in (2, 3) for pair in pairs):
         raise ValueError("pairs must be a list of (photograph, other) or (photograph, other, name)")
-    draw = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     rounds, photos = [], []
     # half of the photographs lie on each side: five heads in a row would reward who never looks
-    sides = (torch.randperm(len(pairs), generator=draw) % 2).tolist()
-    for i in torch.randperm(len(pairs), generator=draw).tolist():
-        real, other = (look.one_photo(photo, f"pairs[{i}]") for photo in pairs[i][:2])
-        if real.shape != other.shape:
-            sizes = ["{} x {} px".format(*look.size_of(p)) for p in (real, other)]
+    sides = (torch.randperm(len(pairs), generator=generator) % 2).tolist()
+    for i in torch.randperm(len(pairs), generator=generator).tolist():
+        photograph, other = (look.single_photo(photo, f"pairs[{i}]") for photo in pairs[i][:2])
+        if photograph.shape != other.shape:
+            sizes = ["{} x {} px".format(*look.size_of(p)) for p in (photograph, other)]
             raise images.PhotoError(f"pairs[{i}] is {sizes[0]} and {sizes[1]}; expected one size")
-        truth = sides[i]
-        both = [other, real] if truth else [real, other]
+        both = [other, photograph] if sides[i] else [photograph, other]
         photos += both
-        left, right = (look.data_url(look.reduced(photo, 400_000)[0]) for photo in both)
+        urls = {side: look.photo_url(p, 400_000) for side, p in zip(SIDES, both, strict=True)}
         note = str(pairs[i][2]) if len(pairs[i]) == 3 else "made up"
-        rounds.append({"left": left, "right": right, "truth": truth, "note": note})
+        rounds.append({**urls, "truth": sides[i], "note": note})
     widget = Game(
         rounds=rounds,
-        width=min(look.widths(photos[:2], PICTURE_PX, tall_px=420)[0], PICTURE_PX),
+        width=min(look.display_widths(photos[:2], WIDTH_PX, 420)[0], WIDTH_PX),
         alt=alt or "A game: two pictures, one of them a photograph.",
     )
     widget._photos = photos

@@ -2,12 +2,12 @@
 // State in the model: rounds [{left, right, truth: 0 or 1, note}], choices [0 or 1, ...].
 
 // how likely it is to find `hits` or more of `tries` by tossing a coin
-function byChance(hits, tries) {
+function chanceOf(hits, tries) {
   let total = 0;
   for (let k = hits; k <= tries; k++) {
-    let ways = 1;
-    for (let i = 0; i < k; i++) ways = (ways * (tries - i)) / (i + 1);
-    total += ways;
+    let combinations = 1;
+    for (let i = 0; i < k; i++) combinations = (combinations * (tries - i)) / (i + 1);
+    total += combinations;
   }
   return total / 2 ** tries;
 }
@@ -15,37 +15,28 @@ function byChance(hits, tries) {
 function render({ model, el }) {
   const get = (name) => model.get(name);
   const rounds = get("rounds");
-  const wide = get("width");
 
-  const root = make("figure", "mss mss-game", el);
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", get("alt"));
+  const root = makeFigure("game", el, get("alt"));
   root.tabIndex = -1;
   const title = make("div", "mss-title", root);
   const panels = make("div", "mss-panels", root);
   const sides = ["left", "right"].map((side, number) => {
-    const choice = make("button", "mss-game-choice", panels);
-    choice.type = "button";
-    const image = make("img", null, choice);
-    image.style.width = `${wide}px`;
+    const button = makeButton(panels, undefined, () => choose(number));
+    button.className = "mss-game-choice";
+    const image = make("img", null, button);
+    image.style.width = `${get("width")}px`;
     image.draggable = false;
-    const label = make("span", "mss-game-label", choice);
-    choice.addEventListener("click", () => choose(number));
-    return { side, choice, image, label };
+    return { side, button, image, label: make("span", "mss-game-label", button) };
   });
-  const said = make("p", "mss-said", root);
-  said.setAttribute("aria-live", "polite");
-  const controls = make("div", "mss-controls", root);
-  const next = make("button", null, controls, "Next pair");
-  next.type = "button";
-  next.addEventListener("click", () => {
+  const status = makeStatus(root);
+  const next = makeButton(make("div", "mss-controls", root), "Next pair", () => {
     if (shown === rounds.length - 1) {
       model.set("choices", []);
       model.save_changes();
       shown = 0;
     } else shown += 1;
     draw();
-    sides[0].choice.focus();
+    sides[0].button.focus();
   });
   make("figcaption", "mss-caption", root, "Click the photograph, or press the left or right arrow key. Enter goes on.");
 
@@ -65,37 +56,33 @@ function render({ model, el }) {
     const choices = get("choices");
     const done = choices.length > shown;
     title.textContent = `Pair ${shown + 1} of ${rounds.length}: which is the photograph?`;
-    for (const [number, { side, choice, image, label }] of sides.entries()) {
+    for (const [number, { side, button, image, label }] of sides.entries()) {
       if (image.src !== round[side]) image.src = round[side];
       image.alt = `The picture on the ${side}.`;
       const real = round.truth === number;
       label.textContent = done ? (real ? "the photograph" : round.note) : `the ${side} one`;
       label.className = `mss-game-label${done ? ` mss-mark mss-mark-${real ? "recorded" : "invented"}` : ""}`;
-      choice.classList.toggle("mss-game-chosen", done && choices[shown] === number);
-      choice.setAttribute("aria-disabled", done);
+      button.classList.toggle("mss-game-chosen", done && choices[shown] === number);
+      button.setAttribute("aria-disabled", done);
     }
     const hits = choices.filter((c, i) => c === rounds[i].truth).length;
     const n = choices.length;
-    const end = n === rounds.length;
     const verdict = done ? (choices[shown] === round.truth ? "Right. " : "No: the other one. ") : "";
     const score = n ? `${hits} of ${n} found; tossing a coin finds ${n / 2} on average.` : "Choose one.";
-    const chance = end && hits ? ` ${hits} or more of ${n} happen by chance in ${Math.round(100 * byChance(hits, n))} of 100 games.` : "";
-    said.textContent = verdict + score + chance;
+    const chance = n === rounds.length && hits ? ` ${hits} or more of ${n} happen by chance in ${Math.round(100 * chanceOf(hits, n))} of 100 games.` : "";
+    status.textContent = verdict + score + chance;
     next.disabled = !done;
     next.textContent = shown === rounds.length - 1 ? "Play again" : "Next pair";
   }
 
   root.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (withModifier(event)) return;
     if (event.key === "ArrowLeft") choose(0);
     else if (event.key === "ArrowRight") choose(1);
     else return;
-    event.preventDefault();
-    event.stopPropagation();
+    consume(event);
   });
-  model.on("change:choices", draw);
-  draw();
-  return () => model.off("change:choices", draw);
+  return drawOnChange(model, ["choices"], draw);
 }
 
 export default { render };

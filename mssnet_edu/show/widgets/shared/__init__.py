@@ -1,4 +1,4 @@
-"""What all widgets share: their script and style sheet files, and a still picture as a fallback."""
+"""What all widgets share: how their scripts and style sheets are found, and a still picture."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ def script(name: str) -> str:
     return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
-def style(*names: str) -> str:
-    """The style sheet of all figures, followed by those of these widgets."""
-    return look.css("figures", *(f"widgets/{name}/{name}" for name in names))
+def style(name: str) -> str:
+    """The style sheet of a widget, after those of all figures and of all widgets."""
+    return look.css("look", "widgets/shared/controls", f"widgets/{name}/{name}")
 
 
 class StaticFallback(anywidget.AnyWidget):

@@ -4,12 +4,13 @@ import torch
 import traitlets
 
 from mssnet_edu.hallucination.trust import TrustMap, cell_error
-from mssnet_edu.show import look
+from mssnet_edu.show import figures, look
+from mssnet_edu.show.colormaps import rgb
 from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
 __all__ = ["Trust", "mask_doubtful", "trust"]
 
-PICTURE_PX = 520
+WIDTH_PX = 520
 MAX_PX = 2_000_000
 
 
@@ -17,23 +18,21 @@ class Trust(StaticFallback):
     """The widget behind `trust`. `threshold`, in grey levels, may be read and set."""
 
     _esm = script("trust")
-    _css = style("compare", "stages", "dial", "trust")
+    _css = style("trust")
 
     url = traitlets.Unicode().tag(sync=True)
-    cells = traitlets.List(traitlets.Float()).tag(sync=True)
-    errors = traitlets.List(traitlets.Float()).tag(sync=True)
+    expected = traitlets.List(traitlets.Float()).tag(sync=True)  # error of each cell, row by row
+    errors = traitlets.List(traitlets.Float()).tag(sync=True)  # the real ones, or empty
     columns = traitlets.Int().tag(sync=True)
     rows = traitlets.Int().tag(sync=True)
-    most = traitlets.Float().tag(sync=True)
+    max_error = traitlets.Float().tag(sync=True)  # where the map's colour is full
     threshold = traitlets.Float().tag(sync=True)
-    width = traitlets.Int(PICTURE_PX).tag(sync=True)
+    width = traitlets.Int(WIDTH_PX).tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 
     def still(self) -> look.Figure:
         """The answer, and the answer with its doubtful cells covered, as plain HTML."""
-        from mssnet_edu.show import figures
-
-        return figures.laid_out(
+        return figures.photos(
             [self._map.answer, mask_doubtful(self._map, self.threshold)],
             titles=["the answer", "doubtful cells covered"],
             captions=[None, f"expected error above {self.threshold:.0f} grey levels"],
@@ -42,7 +41,12 @@ class Trust(StaticFallback):
         )
 
 
-def trust(trust_map, truth=None, threshold=None, alt=None):
+def trust(
+    trust_map: TrustMap,
+    truth: torch.Tensor | None = None,
+    threshold: float | None = None,
+    alt: str | None = None,
+) -> Trust:
     """Show a trust map: cover the cells whose expected error is larger than one accepts.
 
     trust_map: from `me.hallucination.trust_map`. truth: the original, if it is known; then the
@@ -60,43 +64,37 @@ def trust(trust_map, truth=None, threshold=None, alt=None):
             f"trust_map is a {type(trust_map).__name__}; expected what "
             "me.hallucination.trust_map(candidates) returns"
         )
-    answer = look.one_photo(trust_map.answer, "answer")
+    answer = look.single_photo(trust_map.answer, "answer")
     expected = trust_map.expected
     rows, columns = expected.shape
     errors = [] if truth is None else cell_error(answer, truth).flatten().tolist()
-    most = max(float(expected.flatten().quantile(0.98)), 4.0)
-    start = float(expected.median()) if threshold is None else float(threshold)
     widget = Trust(
-        url=look.data_url(look.reduced(answer, MAX_PX)[0]),
-        cells=expected.flatten().tolist(),
+        url=look.photo_url(answer, MAX_PX),
+        expected=expected.flatten().tolist(),
         errors=errors,
         columns=columns,
         rows=rows,
-        most=most,
-        threshold=float(round(start)),
-        width=look.widths([answer], PICTURE_PX, tall_px=520)[0],
+        max_error=max(float(expected.flatten().quantile(0.98)), 4.0),
+        threshold=float(round(float(expected.median() if threshold is None else threshold))),
+        width=look.display_widths([answer], WIDTH_PX, 520)[0],
         alt=alt or "An enlarged photo; cells with a large expected error are covered.",
     )
     widget._map = trust_map
     return widget
 
 
-def mask_doubtful(trust_map, threshold):
+def mask_doubtful(trust_map: TrustMap, threshold: float) -> torch.Tensor:
     """The answer with a hatch over all cells whose expected error is above the threshold.
 
     threshold: grey levels of 255. Returns (3, 8H, 8W): a still picture of what `trust` shows.
     """
     answer = trust_map.answer.clamp(0, 1)
-    cell = answer.shape[-1] // trust_map.expected.shape[-1]
-    doubt = (trust_map.expected > threshold)[None].float()
-    doubt = doubt.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
+    cell_px = answer.shape[-1] // trust_map.expected.shape[-1]
+    mask = (trust_map.expected > threshold)[None].float()
+    mask = mask.repeat_interleave(cell_px, -1).repeat_interleave(cell_px, -2)
     height, width = answer.shape[-2:]
     diagonal = torch.arange(height)[:, None] + torch.arange(width)[None]
-    lines = (diagonal % cell < max(1, cell // 6)).float()[None]
-    paper, ink = (_rgb(c) for c in (look.PAPER, look.INVENTED))
-    veil = 0.9 * (paper + (ink - paper) * lines) + 0.1 * answer
-    return answer + doubt * (veil - answer)
-
-
-def _rgb(colour):
-    return torch.tensor([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])[:, None, None]
+    hatch = (diagonal % cell_px < max(1, cell_px // 6)).float()[None]
+    paper, ink = rgb(look.PAPER), rgb(look.INVENTED)
+    covered = 0.9 * (paper + (ink - paper) * hatch) + 0.1 * answer
+    return answer + mask * (covered - answer)
