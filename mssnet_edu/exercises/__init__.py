@@ -10,16 +10,15 @@ cells from it. An id is the lesson's number and a letter: "02-b".
 """
 
 import functools
-import html
 import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mssnet_edu.exercises.check_helpers import Mistake, NotYet, describe
+from mssnet_edu.exercises.check_helpers import Mistake, NotAnswered, describe
 
-__all__ = ["Exercise", "Hints", "Result", "check", "get", "hint", "names"]
+__all__ = ["Exercise", "Hints", "Result", "get", "names"]  # learners call me.check and me.hint
 
 NOT_YET = "Not answered yet. Replace the `...` with your own code, then run the cell again."
 
@@ -113,7 +112,7 @@ class Hints:
     total: int
 
     @property
-    def _last_word(self) -> str:
+    def _next_step(self) -> str:
         left = self.total - len(self.shown)
         if left:
             return f"Run this again for the next hint ({left} more)."
@@ -121,16 +120,16 @@ class Hints:
 
     def __repr__(self) -> str:
         lines = [f"Hint {i} of {self.total}: {text}" for i, text in enumerate(self.shown, 1)]
-        return "\n".join([*lines, self._last_word])
+        return "\n".join([*lines, self._next_step])
 
     def _repr_html_(self) -> str:
         from mssnet_edu.show import look
 
         shown = [f"{i}. {text}" for i, text in enumerate(self.shown, 1)]
-        return _card(look.MUTED, f"Hints: {self.id}", [*shown, self._last_word])
+        return _card(look.MUTED, f"Hints: {self.id}", [*shown, self._next_step])
 
 
-def check(id: str, answer=None) -> Result:
+def check(id: str, answer: object = None) -> Result:
     """Check an answer to an exercise.
 
     answer: whatever the exercise asks for: a number, a photo, or a function you wrote, which is
@@ -145,16 +144,16 @@ def check(id: str, answer=None) -> Result:
         return Result(id, False, NOT_YET, answered=False)
     try:
         mistake = exercise.check(answer)
-    except NotYet:
+    except NotAnswered:
         return Result(id, False, NOT_YET, answered=False)
-    except Mistake as found:
-        mistake = str(found)
+    except Mistake as error:
+        mistake = str(error)
     except Exception:  # an answer of a kind that nobody thought of
         mistake = f"The answer is {describe(answer)}; expected {exercise.expects}."
     return Result(id, mistake is None, exercise.why if mistake is None else mistake)
 
 
-_asked: dict[str, int] = {}
+_hints_shown: dict[str, int] = {}
 
 
 def hint(id: str) -> Hints:
@@ -164,8 +163,8 @@ def hint(id: str) -> Hints:
     True
     """
     hints = get(id).hints
-    _asked[id] = min(_asked.get(id, 0) + 1, len(hints))
-    return Hints(id, hints[: _asked[id]], len(hints))
+    _hints_shown[id] = min(_hints_shown.get(id, 0) + 1, len(hints))
+    return Hints(id, hints[: _hints_shown[id]], len(hints))
 
 
 def get(id: str) -> Exercise:
@@ -175,11 +174,11 @@ def get(id: str) -> Exercise:
     '00'
     """
     lesson = id.split("-")[0] if isinstance(id, str) else ""
-    found = _lesson(lesson) if lesson in _lessons() else {}
-    if id not in found:
-        there_are = ", ".join(found or names())
-        raise ValueError(f"There is no exercise {id!r}; there are {there_are}.")
-    return found[id]
+    exercises = _lesson(lesson) if lesson in _lessons() else {}
+    if id not in exercises:
+        known = ", ".join(exercises or names())
+        raise ValueError(f"There is no exercise {id!r}; there are {known}.")
+    return exercises[id]
 
 
 def names(lesson: str | None = None) -> list[str]:
@@ -188,16 +187,13 @@ def names(lesson: str | None = None) -> list[str]:
     >>> names("00")[0]
     '00-a'
     """
-    lessons = _lessons() if lesson is None else [one for one in _lessons() if one == lesson]
-    return [id for one in lessons for id in _lesson(one)]
+    return [id for number in _lessons() if lesson in (None, number) for id in _lesson(number)]
 
 
 @functools.cache
 def _lessons():
-    found = (
-        re.fullmatch(r"lesson_(\d\d)", module.name) for module in pkgutil.iter_modules(__path__)
-    )
-    return sorted(match.group(1) for match in found if match)
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name[-2:] for name in modules if re.fullmatch(r"lesson_\d\d", name))
 
 
 @functools.cache
@@ -207,21 +203,8 @@ def _lesson(number):
 
 
 def _card(colour, heading, paragraphs):
-    """A small opaque card, so that it reads the same in light and dark themes."""
     from mssnet_edu.show import look
 
-    inner = "".join(f'<p style="margin:.3em 0 0">{_inline(text)}</p>' for text in paragraphs)
-    style = (
-        f"background:{look.PAPER};color:{look.INK};border:1px solid {look.RULE};"
-        f"border-left:5px solid {colour};border-radius:6px;padding:.7em 1em;max-width:78ch;"
-        f"font:14px/1.45 {look.FONT};box-sizing:border-box"
-    )
-    return (
-        f'<div role="status" style="{style}"><strong style="color:{colour}">'
-        f"{html.escape(heading)}</strong>{inner}</div>"
-    )
-
-
-def _inline(text):
-    """Plain text with `code` as HTML."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    # alternately text and code
+    split = [re.split("`([^`]+)`", paragraph) for paragraph in paragraphs]
+    return str(look.html.message(colour, heading, split))

@@ -1,29 +1,33 @@
 """What the checks of exercises share: look at an answer, and say kindly what is odd about it.
 
 A check takes the learner's answer apart with these functions. Each returns something safe to
-compute with, or raises Mistake with one sentence for the learner, or NotYet for an untouched stub.
+compute with, or raises Mistake with one sentence for the learner, or NotAnswered for an untouched
+stub.
 """
 
 import copy
 import math
 import numbers
+from collections.abc import Sequence
 
 import torch
 
 from mssnet_edu import images
 
-__all__ = ["Mistake", "NotYet", "ask", "close", "describe", "number", "photo"]
+__all__ = ["Mistake", "NotAnswered", "as_number", "as_photo", "call", "describe", "is_close"]
+
+Numbers = torch.Tensor | float | Sequence[float]
 
 
 class Mistake(Exception):
     """The answer is wrong; the text says what is likely to be the matter."""
 
 
-class NotYet(Exception):
+class NotAnswered(Exception):
     """The learner has not written anything yet."""
 
 
-def describe(value) -> str:
+def describe(value: object) -> str:
     """What a value is, in a few plain words.
 
     >>> describe(torch.zeros(3, 8, 8)), describe("half"), describe([1, 2])
@@ -46,14 +50,14 @@ def describe(value) -> str:
     return f"something of type {type(value).__name__}"
 
 
-def number(value, name="The answer") -> float:
+def as_number(value: object, name: str = "The answer") -> float:
     """A finite float from whatever a learner may call a number.
 
-    >>> number(torch.tensor(0.5))
+    >>> as_number(torch.tensor(0.5))
     0.5
     """
     if value is None or value is ...:
-        raise NotYet
+        raise NotAnswered
     is_tensor = isinstance(value, torch.Tensor) and value.numel() == 1
     if is_tensor or getattr(value, "size", None) == 1:  # numpy's numbers have a size
         value = value.item()
@@ -64,14 +68,12 @@ def number(value, name="The answer") -> float:
     return float(value)
 
 
-def photo(value, shape, name="The answer") -> torch.Tensor:
+def as_photo(value: object, shape: Sequence[int], name: str = "The answer") -> torch.Tensor:
     """A photo of this shape, float32, (3, H, W).
 
-    >>> photo(torch.zeros(3, 4, 4), (3, 4, 4)).sum()
+    >>> as_photo(torch.zeros(3, 4, 4), (3, 4, 4)).sum()
     tensor(0.)
     """
-    if value is None or value is ...:
-        raise NotYet
     shape = tuple(shape)
     if not isinstance(value, torch.Tensor):
         raise Mistake(f"{name} is {describe(value)}; expected a photo, a tensor of shape {shape}.")
@@ -87,10 +89,10 @@ def photo(value, shape, name="The answer") -> torch.Tensor:
         raise Mistake(str(error)) from None
 
 
-def ask(function, *inputs, name="Your function"):
-    """Call the learner's function. What it raises becomes a Mistake, what it does not say, NotYet.
+def call(function: object, *inputs: object, name: str = "Your function") -> object:
+    """Call the learner's function. What it raises becomes a Mistake; None or ... is NotAnswered.
 
-    >>> ask(lambda factor: factor**2, 8)
+    >>> call(lambda factor: factor**2, 8)
     64
     """
     if not callable(function):
@@ -109,15 +111,17 @@ def ask(function, *inputs, name="Your function"):
             f"{name} stopped with {type(error).__name__}: {what}. (It was called with {shown}.)"
         ) from None
     if answer is None or answer is ...:
-        raise NotYet
+        raise NotAnswered
     return answer
 
 
-def close(found, wanted, relative=1e-3, absolute=1e-6) -> bool:
+def is_close(
+    actual: Numbers, expected: Numbers, relative: float = 1e-3, absolute: float = 1e-6
+) -> bool:
     """Are two numbers, or two tensors of one shape, equal but for rounding?
 
-    >>> close(0.98437, 63 / 64), close(0.9, 63 / 64)
+    >>> is_close(0.98437, 63 / 64), is_close(0.9, 63 / 64)
     (True, False)
     """
-    found, wanted = torch.as_tensor(found).double(), torch.as_tensor(wanted).double()
-    return found.shape == wanted.shape and torch.allclose(found, wanted, relative, absolute)
+    actual, expected = torch.as_tensor(actual).double(), torch.as_tensor(expected).double()
+    return actual.shape == expected.shape and torch.allclose(actual, expected, relative, absolute)

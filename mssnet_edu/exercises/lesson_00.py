@@ -6,7 +6,7 @@ import torch
 
 from mssnet_edu import degrade, metrics, samples
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import ask, close, number, photo
+from mssnet_edu.exercises.check_helpers import as_number, as_photo, call, is_close
 
 __all__ = ["EXERCISES"]
 
@@ -16,20 +16,20 @@ __all__ = ["EXERCISES"]
 
 def _invented_share(answer):
     for factor in (8, 2, 3):
-        share = number(ask(answer, factor), f"invented_share({factor})")
+        share = as_number(call(answer, factor), f"invented_share({factor})")
         right = 1 - 1 / factor**2
-        if close(share, right):
+        if is_close(share, right):
             continue
-        if close(share, 1 / factor**2):
+        if is_close(share, 1 / factor**2):
             return "This is the share that was recorded. The question is about all the others."
-        if close(share, 1 - 1 / factor):
+        if is_close(share, 1 - 1 / factor):
             return (
                 f"This counts one direction only. The picture grows {factor} times in width and "
                 f"{factor} times in height: each recorded pixel becomes a square."
             )
-        if close(share, 100 * right, 1e-2):
+        if is_close(share, 100 * right, 1e-2):
             return "This is in per cent. A share lies between 0 and 1: leave out the 100."
-        if close(share, factor**2 - 1) or close(share, factor**2):
+        if is_close(share, factor**2 - 1) or is_close(share, factor**2):
             return "This counts pixels. Divide by how many of them the square holds."
         return (
             f"invented_share({factor}) gives {share:.4g}, which is not right. Draw one recorded "
@@ -82,34 +82,36 @@ def invented_share(factor):
 
 
 def _agreement_db(answer):
-    rng = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(5)
     for factor in (8, 4):
-        small = 0.2 + 0.6 * torch.rand(3, 6, 8, generator=rng)
+        small = 0.2 + 0.6 * torch.rand(3, 6, 8, generator=generator)
         large = degrade.enlarge(small, factor)
-        large = (large + 0.1 * torch.randn(large.shape, generator=rng)).clamp(0, 1)
-        found = number(ask(answer, large, small), "The agreement")
+        large = (large + 0.1 * torch.randn(large.shape, generator=generator)).clamp(0, 1)
+        returned_db = as_number(call(answer, large, small), "The agreement")
         right = metrics.consistency_db(large, small)
-        if close(found, right, absolute=0.02):
+        if is_close(returned_db, right, absolute=0.02):
             continue
         plain = [degrade.enlarge(small, factor, how) for how in ("nearest", "bilinear", "bicubic")]
-        if any(close(found, metrics.psnr(one, large), absolute=0.02) for one in plain):
+        if any(is_close(returned_db, metrics.psnr(one, large), absolute=0.02) for one in plain):
             return (
                 "This compares two large pictures: it asks how far the answer is from a plain "
                 "enlargement. Make the answer small instead, and compare with what was recorded."
             )
         methods = ("nearest", "bicubic", "bicubic-aliased")
         again = [degrade.downscale(large, factor, how) for how in methods]
-        if any(close(found, metrics.psnr(one, small), absolute=0.02) for one in again):
+        if any(is_close(returned_db, metrics.psnr(one, small), absolute=0.02) for one in again):
             return (
                 "Nearly. The small photos of this notebook were made by the mean of each block. "
                 "Make the answer small in the same way."
             )
         error = (degrade.downscale(large, factor) - small).square().mean()
-        if close(found, error) or close(found, error.sqrt()):
+        if is_close(returned_db, error) or is_close(returned_db, error.sqrt()):
             return "This is an error, which is small when the two agree. Say it in dB."
-        if found < 0:
-            return f"This gives {found:.3g} dB. Is a sign the wrong way round?"
-        return f"This gives {found:.4g} where {right:.4g} dB is right, at a factor of {factor}."
+        if returned_db < 0:
+            return f"This gives {returned_db:.3g} dB. Is a sign the wrong way round?"
+        return (
+            f"This gives {returned_db:.4g} where {right:.4g} dB is right, at a factor of {factor}."
+        )
     return None
 
 
@@ -177,7 +179,7 @@ def _cat():
 
 def _another(answer):
     small, squares = _cat()
-    other = photo(answer, squares.shape, "Your picture")
+    other = as_photo(answer, squares.shape, "Your picture")
     agreement = metrics.consistency_db(other, small)
     difference = (other - squares).abs().mean().item()
     if difference < 1e-4:

@@ -7,7 +7,14 @@ import torch
 
 from mssnet_edu import classical, degrade, images, metrics, samples
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import Mistake, ask, close, describe, number, photo
+from mssnet_edu.exercises.check_helpers import (
+    Mistake,
+    as_number,
+    as_photo,
+    call,
+    describe,
+    is_close,
+)
 
 __all__ = ["EXERCISES"]
 
@@ -16,31 +23,31 @@ __all__ = ["EXERCISES"]
 
 
 def _long_exposure(answer):
-    rng = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(3)
     pairs = [
-        (torch.rand(3, 4, 6, generator=rng), torch.rand(3, 4, 6, generator=rng)),
+        (torch.rand(3, 4, 6, generator=generator), torch.rand(3, 4, 6, generator=generator)),
         (torch.zeros(3, 4, 6), torch.ones(3, 4, 6)),
     ]
     for first, second in pairs:
-        found = photo(ask(answer, first, second), first.shape, "What your function returns")
+        returned = as_photo(call(answer, first, second), first.shape, "What your function returns")
         light = (images.to_linear(first) + images.to_linear(second)) / 2
-        if close(found, images.to_srgb(light), absolute=1e-3):
+        if is_close(returned, images.to_srgb(light), absolute=1e-3):
             continue
-        if close(found, (first + second) / 2, absolute=1e-3):
+        if is_close(returned, (first + second) / 2, absolute=1e-3):
             return (
                 "This is the mean of the numbers in the file, so black and white give 0.5. A "
                 "sensor adds up light: turn both frames into light first, with "
                 "`me.images.to_linear`."
             )
-        if close(found, light, absolute=1e-3):
+        if is_close(returned, light, absolute=1e-3):
             return (
                 "The mean is right, but it is still light. A photo holds sRGB numbers: turn it "
                 "back with `me.images.to_srgb`."
             )
-        if close(found, images.to_srgb((first + second) / 2), absolute=1e-3):
+        if is_close(returned, images.to_srgb((first + second) / 2), absolute=1e-3):
             return "Here sRGB numbers are averaged. Turn them into light before you average them."
-        if close(found, images.to_srgb(2 * light), absolute=1e-2) or close(
-            found, images.to_srgb((2 * light).clamp(0, 1)), absolute=1e-2
+        if is_close(returned, images.to_srgb(2 * light), absolute=1e-2) or is_close(
+            returned, images.to_srgb((2 * light).clamp(0, 1)), absolute=1e-2
         ):
             return "This adds two whole exposures. Each frame is seen for half of the time only."
         return "Not the mean of the two in light. Go there (to_linear), take the mean, come back."
@@ -99,7 +106,7 @@ def _jerk_kernel(answer):
     if not isinstance(answer, torch.Tensor | list | tuple):
         return f"The answer is {describe(answer)}; expected a tensor of shape (1, 5)."
     kernel = torch.as_tensor(answer, dtype=torch.float32)
-    if kernel.shape == (5, 5) and close(kernel[[0, 1, 3, 4]].abs().sum(), 0):
+    if kernel.shape == (5, 5) and is_close(kernel[[0, 1, 3, 4]].abs().sum(), 0):
         kernel = kernel[2]  # drawn as a square, as me.degrade.kernel_from_path does
     if kernel.shape not in ((5,), (1, 5)):
         return (
@@ -107,21 +114,21 @@ def _jerk_kernel(answer):
             "pixels to the left to 2 pixels to the right of the middle."
         )
     kernel = kernel.flatten()
-    if close(kernel, right, absolute=5e-3):
+    if is_close(kernel, right, absolute=5e-3):
         return None
     total = kernel.sum().item()
     if not math.isfinite(total) or (kernel < 0).any():
         return "A kernel holds shares of light: none is negative, and all are finite."
-    if not close(total, 1, absolute=5e-3):
+    if not is_close(total, 1, absolute=5e-3):
         return (
             f"The kernel sums to {total:.4g}, so the photo would come out {total:.4g} times as "
             "bright. Write shares of the exposure, not seconds."
         )
-    if close(kernel, right.flip(0), absolute=5e-3):
+    if is_close(kernel, right.flip(0), absolute=5e-3):
         return "This is mirrored: the picture moves to the right, to larger columns."
-    if close(kernel, torch.tensor([0, 0, 0.4, 0, 0.6]), absolute=5e-3):
+    if is_close(kernel, torch.tensor([0, 0, 0.4, 0, 0.6]), absolute=5e-3):
         return "The two shares have changed places. Where does the picture rest for longer?"
-    if close(kernel, torch.tensor([0.6, 0, 0, 0, 0.4]), absolute=5e-3):
+    if is_close(kernel, torch.tensor([0.6, 0, 0, 0, 0.4]), absolute=5e-3):
         return "The middle of the kernel is where the light falls before the camera moves."
     if kernel[3] > 0:
         return (
@@ -180,27 +187,27 @@ kernel = torch.tensor([[0, 0, 0.6, 0, 0.4]])
 
 def _seen_frequency(answer):
     for f, step in ((0.3, 2), (1 / 3, 2), (0.1, 2), (0.4, 2), (0.45, 4), (0.3, 1), (0.25, 4)):
-        found = number(ask(answer, f, step), f"seen_frequency({f:.4g}, {step})")
+        frequency = as_number(call(answer, f, step), f"seen_frequency({f:.4g}, {step})")
         turns = f * step
         right = abs(turns - round(turns))
-        if close(found, right, absolute=5e-3):
+        if is_close(frequency, right, absolute=5e-3):
             continue
-        case = f"seen_frequency({f:.4g}, {step}) gives {found:.4g}. "
-        if close(found, f):
+        case = f"seen_frequency({f:.4g}, {step}) gives {frequency:.4g}. "
+        if is_close(frequency, f):
             return case + (
                 "The stripes stay as they are, but the pixels get larger, so one pixel holds more "
                 "of a stripe."
             )
-        if close(found, right / step, absolute=5e-3):
+        if is_close(frequency, right / step, absolute=5e-3):
             return case + "That is in cycles per old pixel; count in pixels of the small picture."
-        if close(found, turns) or close(found, turns % 1):
+        if is_close(frequency, turns) or is_close(frequency, turns % 1):
             return case + (
                 "No picture can show more than half a cycle per pixel: light, dark, light, dark. "
                 "A larger turn looks like a smaller one. How far is it to the nearest whole turn?"
             )
-        if close(found, min(turns, 0.5)) or close(found, 0.5):
+        if is_close(frequency, min(turns, 0.5)) or is_close(frequency, 0.5):
             return case + "Stripes that are too fine do not stop at 0.5. They come back as coarser."
-        if close(found, f / step):
+        if is_close(frequency, f / step):
             return case + (
                 "Here they got coarser. In larger pixels, the same stripe is finer: it goes "
                 "through more of its cycle from one pixel to the next."
@@ -276,25 +283,25 @@ def _wiener_db(noise):
 
 
 def _wiener_noise(answer):
-    noise = number(answer, "noise")
+    noise = as_number(answer, "noise")
     if noise <= 0:
         raise Mistake(
             f"noise is {noise:g}. Where the kernel lets nothing through, 0 would divide by 0, and "
             "the noise in the photo would grow without end. Try something above 0."
         )
     sharp, _, blurred = _noisy_cat()
-    found, best = _wiener_db(max(noise, 1e-8)), _wiener_db(BEST_NOISE)
-    if found >= best - ENOUGH_DB:
+    psnr_db, best_db = _wiener_db(max(noise, 1e-8)), _wiener_db(BEST_NOISE)
+    if psnr_db >= best_db - ENOUGH_DB:
         return None
     blurred_db = metrics.psnr(blurred, sharp)
     if noise < BEST_NOISE:
-        worse = " That is worse than the blurred photo itself." if found < blurred_db else ""
+        worse = " That is worse than the blurred photo itself." if psnr_db < blurred_db else ""
         return (
-            f"With {noise:g}, {found:.1f} dB: the blur is undone, but the noise is blown up with "
+            f"With {noise:g}, {psnr_db:.1f} dB: the blur is undone, but the noise is blown up with "
             f"it.{worse} Try a larger number."
         )
     return (
-        f"With {noise:g}, {found:.1f} dB: the answer is so careful that it holds back waves that "
+        f"With {noise:g}, {psnr_db:.1f} dB: the answer is so careful that it holds back waves that "
         "could be saved. Try a smaller number."
     )
 

@@ -6,7 +6,13 @@ import torch
 
 from mssnet_edu import metrics
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import Mistake, NotYet, ask, close, describe, number
+from mssnet_edu.exercises.check_helpers import (
+    Mistake,
+    as_number,
+    call,
+    describe,
+    is_close,
+)
 
 __all__ = ["EXERCISES"]
 
@@ -26,24 +32,24 @@ def _work_share(answer):
     lines = {scale: UNETS[scale] * SIDE[scale] for scale in UNETS}
     pixels = {scale: SIDE[scale] ** 2 for scale in UNETS}
     for scale in ("S3", "S1", "S2"):
-        found = number(ask(answer, scale), f'work_share("{scale}")')
-        if close(found, _share(right, scale), absolute=2e-3):
+        share = as_number(call(answer, scale), f'work_share("{scale}")')
+        if is_close(share, _share(right, scale), absolute=2e-3):
             continue
-        if close(found, _share(lines, scale), absolute=2e-3):
+        if is_close(share, _share(lines, scale), absolute=2e-3):
             return (
                 "This takes a photo of half the side for half the pixels. It is half as wide and "
                 "half as high."
             )
-        if close(found, _share(pixels, scale), absolute=2e-3):
+        if is_close(share, _share(pixels, scale), absolute=2e-3):
             return "Right for one U-Net per scale. But S2 has two of them, and S3 three."
-        if close(found, _share(UNETS, scale), absolute=2e-3):
+        if is_close(share, _share(UNETS, scale), absolute=2e-3):
             return "This counts U-Nets, as if each worked on a picture of the same size."
-        if close(found, right[scale], absolute=2e-3):
+        if is_close(share, right[scale], absolute=2e-3):
             return "This is the work itself. Divide by the work of all three scales together."
-        if close(found, 100 * _share(right, scale), absolute=0.2):
+        if is_close(share, 100 * _share(right, scale), absolute=0.2):
             return "This is in per cent. A share lies between 0 and 1: leave out the 100."
         return (
-            f'work_share("{scale}") gives {found:.4g}, which is not right. The work of a scale is '
+            f'work_share("{scale}") gives {share:.4g}, which is not right. The work of a scale is '
             "its number of U-Nets times the pixels that each of them sees."
         )
     return None
@@ -103,38 +109,36 @@ def work_share(scale):
 
 def _pictures(errors):
     """A truth, and pictures of it that are wrong by these amounts (standard deviations)."""
-    rng = torch.Generator().manual_seed(7)
-    truth = 0.3 + 0.4 * torch.rand(3, 16, 20, generator=rng)
-    wrong = torch.randn(len(errors), *truth.shape, generator=rng)
+    generator = torch.Generator().manual_seed(7)
+    truth = 0.3 + 0.4 * torch.rand(3, 16, 20, generator=generator)
+    wrong = torch.randn(len(errors), *truth.shape, generator=generator)
     return [truth + e * w for e, w in zip(errors, wrong, strict=True)], truth
 
 
 def _numbers(value, name):
-    if value is None or value is ...:
-        raise NotYet
     if isinstance(value, torch.Tensor) and value.dim() == 1:
         value = value.tolist()
     if not isinstance(value, list | tuple):
         raise Mistake(f"{name} is {describe(value)}; expected a list of numbers.")
-    return [number(one, f"An entry of {name.lower()}") for one in value]
+    return [as_number(one, f"An entry of {name.lower()}") for one in value]
 
 
 def _gains_db(answer):
     pictures, truth = _pictures([0.08, 0.06, 0.05, 0.03, 0.031, 0.025, 0.02])
-    found = _numbers(ask(answer, pictures, truth), "Your list")
+    gains = _numbers(call(answer, pictures, truth), "Your list")
     scores = [metrics.psnr(one, truth) for one in pictures]
     right = [scores[i + 1] - scores[i] for i in range(len(scores) - 1)]
-    if len(found) == len(scores):
-        if close(found, scores, absolute=0.02):
+    if len(gains) == len(scores):
+        if is_close(gains, scores, absolute=0.02):
             return "These are the scores themselves. A gain is a score minus the one before it."
         return "The list has seven numbers. Six stages make six gains: the blurred photo has none."
-    if len(found) != len(right):
-        return f"The list has {len(found)} numbers; six are expected, one for each stage."
-    if close(found, right, absolute=0.02):
+    if len(gains) != len(right):
+        return f"The list has {len(gains)} numbers; six are expected, one for each stage."
+    if is_close(gains, right, absolute=0.02):
         return None
-    if close(found, [-gain for gain in right], absolute=0.02):
+    if is_close(gains, [-gain for gain in right], absolute=0.02):
         return "All signs are the wrong way round: a gain is above 0 where the picture got better."
-    if close(found, [score - scores[0] for score in scores[1:]], absolute=0.02):
+    if is_close(gains, [score - scores[0] for score in scores[1:]], absolute=0.02):
         return (
             "These are the gains over the blurred photo. What did each stage add to the one before "
             "it?"
@@ -196,31 +200,31 @@ def gains_db(pictures, truth):
 def _error_removed(answer):
     for errors in ([0.10, 0.05], [0.10, 0.09], [0.05, 0.06]):
         (blurred, restored), truth = _pictures(errors)
-        found = number(ask(answer, blurred, restored, truth), "What your function returns")
+        share = as_number(call(answer, blurred, restored, truth), "What your function returns")
         before, after = (blurred - truth).square().mean(), (restored - truth).square().mean()
         right = 1 - (after / before).item()
-        if close(found, right, absolute=2e-3):
+        if is_close(share, right, absolute=2e-3):
             continue
-        if close(found, 1 - right, absolute=2e-3):
+        if is_close(share, 1 - right, absolute=2e-3):
             return "This is the share that is left. The question is which share is gone."
         plain = 1 - ((restored - truth).abs().mean() / (blurred - truth).abs().mean()).item()
         root = 1 - (after / before).sqrt().item()
-        if close(found, plain, absolute=2e-3) or close(found, root, absolute=2e-3):
+        if is_close(share, plain, absolute=2e-3) or is_close(share, root, absolute=2e-3):
             return "This compares the errors themselves. The dB of this course count their squares."
         gain = metrics.psnr(restored, truth) - metrics.psnr(blurred, truth)
-        if close(found, gain, absolute=2e-3):
+        if is_close(share, gain, absolute=2e-3):
             return "This is the gain in dB. A share compares two mean squared errors."
-        if close(found, 100 * right, absolute=0.2):
+        if is_close(share, 100 * right, absolute=0.2):
             return "This is in per cent. A share lies between 0 and 1: leave out the 100."
         moved = ((restored - blurred).square().mean() / before).item()
-        if close(found, moved, absolute=2e-3) or close(found, 1 - moved, absolute=2e-3):
+        if is_close(share, moved, absolute=2e-3) or is_close(share, 1 - moved, absolute=2e-3):
             return (
                 "This measures how much the network changed. A change can also be wrong: compare "
                 "both pictures with the truth."
             )
-        if right < 0 and found >= 0:
+        if right < 0 and share >= 0:
             return "Where the answer is worse than the blurred photo, the share must be below 0."
-        return f"This gives {found:.4g} where {right:.4g} is right."
+        return f"This gives {share:.4g} where {right:.4g} is right."
     return None
 
 
@@ -280,27 +284,27 @@ def _stop_after(answer):
         ([25.0, 27.0, 28.6, 28.2, 28.1, 28.0], 0.3, "S2-U2"),  # better than the last one, far
     ]
     for scores, tolerance, right in cases:
-        found = ask(answer, STAGES, scores, tolerance)
-        if found == right:
+        stage = call(answer, STAGES, scores, tolerance)
+        if stage == right:
             continue
         case = f"With the scores {scores} and {tolerance} dB, {right} is right, "
-        if not isinstance(found, str):
-            return f"Your function returns {describe(found)}; expected a name, such as {right!r}."
+        if not isinstance(stage, str):
+            return f"Your function returns {describe(stage)}; expected a name, such as {right!r}."
         place = STAGES.index(right)
-        if scores[place] > scores[-1] + tolerance and found in STAGES[place + 1 :]:
-            return case + f"and not {found}. A stage that is better than the last is good enough."
+        if scores[place] > scores[-1] + tolerance and stage in STAGES[place + 1 :]:
+            return case + f"and not {stage}. A stage that is better than the last is good enough."
         gains = [b - a for a, b in itertools.pairwise(scores)]
         small = [i for i, gain in enumerate(gains) if gain <= tolerance]
-        if small and found in (STAGES[small[0]], STAGES[small[0] + 1]):
+        if small and stage in (STAGES[small[0]], STAGES[small[0] + 1]):
             return case + (
-                f"and not {found}. A small step may be followed by a large one: compare with the "
+                f"and not {stage}. A small step may be followed by a large one: compare with the "
                 "last stage, not with the next."
             )
-        if found == STAGES[-1]:
+        if stage == STAGES[-1]:
             return case + "and not the last stage. Which is the *first* that is close enough?"
-        if found == STAGES[scores.index(max(scores))]:
-            return case + f"and not the best, {found}. Close enough to the last is enough."
-        return case + f"and not {found}."
+        if stage == STAGES[scores.index(max(scores))]:
+            return case + f"and not the best, {stage}. Close enough to the last is enough."
+        return case + f"and not {stage}."
     return None
 
 

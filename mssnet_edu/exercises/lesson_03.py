@@ -4,7 +4,13 @@ import torch
 from torch.nn import functional as F
 
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import NotYet, ask, close, describe, number, photo
+from mssnet_edu.exercises.check_helpers import (
+    as_number,
+    as_photo,
+    call,
+    describe,
+    is_close,
+)
 
 __all__ = ["EXERCISES"]
 
@@ -13,47 +19,45 @@ __all__ = ["EXERCISES"]
 
 
 def _shrink(answer):
-    rng = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(3)
     for factor, height, width in ((2, 8, 12), (4, 8, 8)):
-        given = torch.rand(3, height, width, generator=rng)
+        given = torch.rand(3, height, width, generator=generator)
         name = f"Your answer for factor {factor}"
         shape = (3 * factor**2, height // factor, width // factor)
-        found = ask(answer, given, factor)
-        if found is None or found is ...:
-            raise NotYet
-        if isinstance(found, list | tuple):
+        returned = call(answer, given, factor)
+        if isinstance(returned, list | tuple):
             return (
-                f"This is {describe(found)}. Join the small pictures into one tensor: "
+                f"This is {describe(returned)}. Join the small pictures into one tensor: "
                 "`torch.cat(pictures)`."
             )
-        if isinstance(found, torch.Tensor) and found.shape == (3, *shape[1:]):
+        if isinstance(returned, torch.Tensor) and returned.shape == (3, *shape[1:]):
             return (
                 "This is one small picture. There are factor × factor of them, and none may be "
                 "left out."
             )
-        if isinstance(found, torch.Tensor) and found.shape == (factor**2, 3, *shape[1:]):
+        if isinstance(returned, torch.Tensor) and returned.shape == (factor**2, 3, *shape[1:]):
             return "The small pictures lie in a pile. Join them along their colours: `torch.cat`."
-        found = _stack(found, shape, name)
+        returned = _stack(returned, shape, name)
         pieces = [
             given[:, row::factor, column::factor]
             for row in range(factor)
             for column in range(factor)
         ]
-        if close(found, torch.cat(pieces)):
+        if is_close(returned, torch.cat(pieces)):
             continue
-        if close(found, F.pixel_unshuffle(given[None], factor)[0]):
+        if is_close(returned, F.pixel_unshuffle(given[None], factor)[0]):
             continue  # torch's own order is as good
         columns_first = [
             given[:, row::factor, column::factor]
             for column in range(factor)
             for row in range(factor)
         ]
-        if close(found, torch.cat(columns_first)):
+        if is_close(returned, torch.cat(columns_first)):
             return (
                 "All pixels are there, but the pictures are in another order: go through a row of "
                 "the square first, then down."
             )
-        if close(found.flatten().sort().values, given.flatten().sort().values):
+        if is_close(returned.flatten().sort().values, given.flatten().sort().values):
             return (
                 "All numbers are there, but not in their places. `photo[:, row::factor, "
                 "column::factor]` takes one pixel of each square."
@@ -69,7 +73,7 @@ def _stack(value, shape, name):
     """A tensor of this shape, of many channels."""
     if isinstance(value, torch.Tensor) and tuple(value.shape) == shape:
         return value.float()
-    return photo(value, shape, name)  # says what is odd about it
+    return as_photo(value, shape, name)  # says what is odd about it
 
 
 SHRINK = Exercise(
@@ -124,29 +128,29 @@ def shrink(photo, factor):
 
 def _sees(answer):
     for layers, shrink in ((10, 1), (10, 4), (3, 2), (1, 1)):
-        found = number(ask(answer, layers, shrink), f"sees_px({layers}, {shrink})")
+        returned_px = as_number(call(answer, layers, shrink), f"sees_px({layers}, {shrink})")
         right = (2 * layers + 1) * shrink
-        if close(found, right, absolute=1e-6):
+        if is_close(returned_px, right, absolute=1e-6):
             continue
-        if close(found, 2 * layers + 1, absolute=1e-6):
+        if is_close(returned_px, 2 * layers + 1, absolute=1e-6):
             return (
                 "Right on the small grid. But each of its pixels stands for `shrink` pixels of "
                 "the photo, in a row."
             )
-        if found in (3 * layers, 3 * layers * shrink):
+        if returned_px in (3 * layers, 3 * layers * shrink):
             return (
                 "Each layer adds one pixel on each side, not three: the windows of two layers "
                 "overlap."
             )
-        if found in (2 * layers * shrink, layers * shrink, (layers + 1) * shrink):
+        if returned_px in (2 * layers * shrink, layers * shrink, (layers + 1) * shrink):
             return "Count the pixel in the middle too, and one more on each side for each layer."
-        if close(found, right**2, absolute=1e-6):
+        if is_close(returned_px, right**2, absolute=1e-6):
             return "These are all the pixels of the window. The question is how many in a row."
-        if close(found, (2 * layers + 1) / shrink, absolute=1e-2):
+        if is_close(returned_px, (2 * layers + 1) / shrink, absolute=1e-2):
             return "A pixel of the small grid stands for more pixels of the photo, not for fewer."
         return (
-            f"sees_px({layers}, {shrink}) gives {found:.4g}, which is not right. Begin with one "
-            "layer on the full grid: it sees 3 pixels in a row."
+            f"sees_px({layers}, {shrink}) gives {returned_px:.4g}, which is not right. Begin with "
+            "one layer on the full grid: it sees 3 pixels in a row."
         )
     return None
 
@@ -209,33 +213,33 @@ def _mean(values):
 
 
 def _luck(answer):
-    said = []
+    verdicts = []
     for full, without, _right in CASES:
-        found = ask(answer, full, without)
-        if isinstance(found, torch.Tensor) and found.numel() == 1:
-            found = found.item()
-        if not isinstance(found, bool | int) or found not in (0, 1):
-            return f"Your function returned {describe(found)}; expected True or False."
-        said.append(bool(found))
-    wanted = [right for _, _, right in CASES]
-    if said == wanted:
+        verdict = call(answer, full, without)
+        if isinstance(verdict, torch.Tensor) and verdict.numel() == 1:
+            verdict = verdict.item()
+        if not isinstance(verdict, bool | int) or verdict not in (0, 1):
+            return f"Your function returned {describe(verdict)}; expected True or False."
+        verdicts.append(bool(verdict))
+    expected = [right for _, _, right in CASES]
+    if verdicts == expected:
         return None
-    if said == [not right for right in wanted]:
+    if verdicts == [not right for right in expected]:
         return "It is the wrong way round: True means that the difference is larger than luck."
     spreads = [max(full) - min(full) for full, _, _ in CASES]
     means = [abs(_mean(w) - _mean(f)) > s for (f, w, _), s in zip(CASES, spreads, strict=True)]
-    if said == means and means != wanted:
+    if verdicts == means and means != expected:
         return (
             "This compares the means. One seed may then speak for the other: look at each "
             "difference by itself."
         )
-    if said[2] is False and said[0] is True:
+    if verdicts[2] is False and verdicts[0] is True:
         return (
             "A network without an idea may also be better, beyond luck: case full = [1.0, 1.1], "
             "without = [1.4, 1.35] gives False."
         )
     full, without, right = next(
-        case for case, one in zip(CASES, said, strict=True) if one != case[2]
+        case for case, one in zip(CASES, verdicts, strict=True) if one != case[2]
     )
     return (
         f"For full = {full} and without = {without} the answer should be {right}. Write down each "

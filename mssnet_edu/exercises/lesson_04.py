@@ -6,7 +6,7 @@ import torch
 
 from mssnet_edu import degrade
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import ask, close, number, photo
+from mssnet_edu.exercises.check_helpers import as_number, as_photo, call, is_close
 
 __all__ = ["EXERCISES"]
 
@@ -15,34 +15,34 @@ __all__ = ["EXERCISES"]
 
 
 def _upscale_by_repair(answer):
-    rng = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(3)
     for factor, sides in ((4, (10, 12)), (2, (9, 8)), (8, (5, 6))):
-        small = torch.rand(3, *sides, generator=rng)
+        small = torch.rand(3, *sides, generator=generator)
 
         def repair(picture):  # any step that keeps the size will do
             return (picture - 0.1).clamp(min=0) ** 1.5
 
         shape = 3, sides[0] * factor, sides[1] * factor
-        found = ask(answer, small, factor, repair)
-        if isinstance(found, torch.Tensor) and tuple(found.shape) == tuple(small.shape):
+        returned = call(answer, small, factor, repair)
+        if isinstance(returned, torch.Tensor) and tuple(returned.shape) == tuple(small.shape):
             return "Your answer is as small as the photo. The repair keeps the size: enlarge first."
-        found = photo(found, shape, "Your answer")
+        returned = as_photo(returned, shape, "Your answer")
         large = degrade.enlarge(small, factor)
-        if close(found, repair(large), absolute=1e-4):
+        if is_close(returned, repair(large), absolute=1e-4):
             continue
-        if close(found, large, absolute=1e-4):
+        if is_close(returned, large, absolute=1e-4):
             return "This is enlarged, but not repaired yet."
-        if close(found, degrade.enlarge(repair(small), factor), absolute=1e-4):
+        if is_close(returned, degrade.enlarge(repair(small), factor), absolute=1e-4):
             return (
                 "This repairs the small photo, and then enlarges it. So the repair never sees the "
                 "blur that the enlargement makes. Turn the two steps round."
             )
-        if close(found, repair(degrade.enlarge(small, factor, "nearest")), absolute=1e-4):
+        if is_close(returned, repair(degrade.enlarge(small, factor, "nearest")), absolute=1e-4):
             return (
                 "This enlarges by squares. Squares are no blur; the smooth enlargement is "
                 '"bicubic", which `me.degrade.enlarge` does by itself.'
             )
-        if close(found, repair(repair(large)), absolute=1e-4):
+        if is_close(returned, repair(repair(large)), absolute=1e-4):
             return "This repairs twice. Once is asked for."
         return "These are not the pixels of a smooth enlargement that was then repaired."
     return None
@@ -93,13 +93,13 @@ def upscale_by_repair(small, factor, repair):
 
 
 def _candidates(count, seed):
-    rng = torch.Generator().manual_seed(seed)
-    return [torch.rand(3, 6, 8, generator=rng) for _ in range(count)]
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.rand(3, 6, 8, generator=generator) for _ in range(count)]
 
 
 def _chances(count, seed):
-    drawn = torch.rand(count, generator=torch.Generator().manual_seed(seed)) + 0.1
-    return (drawn / drawn.sum()).tolist()
+    weights = torch.rand(count, generator=torch.Generator().manual_seed(seed)) + 0.1
+    return (weights / weights.sum()).tolist()
 
 
 def _expected_error(guess, candidates, chances):
@@ -109,34 +109,32 @@ def _expected_error(guess, candidates, chances):
 
 def _safest(answer):
     for count, seed in ((5, 1), (2, 2), (8, 3)):
-        several, chances = _candidates(count, seed), _chances(count, seed + 9)
-        stack = torch.stack(several)
-        found = ask(answer, several, chances)
-        if isinstance(found, torch.Tensor) and close(found, stack.sum(0), absolute=1e-4):
+        candidates, chances = _candidates(count, seed), _chances(count, seed + 9)
+        stack = torch.stack(candidates)
+        returned = call(answer, candidates, chances)
+        if isinstance(returned, torch.Tensor) and is_close(returned, stack.sum(0), absolute=1e-4):
             return "This is the sum of all candidates. What part of the bill is each of them?"
-        found = photo(found, several[0].shape, "Your answer")
+        returned = as_photo(returned, candidates[0].shape, "Your answer")
         right = (stack * torch.tensor(chances)[:, None, None, None]).sum(0)
-        if close(found, right, absolute=1e-4):
+        if is_close(returned, right, absolute=1e-4):
             continue
-        best = _expected_error(right, several, chances)
-        if close(found, stack.mean(0), absolute=1e-4):
+        best = _expected_error(right, candidates, chances)
+        if is_close(returned, stack.mean(0), absolute=1e-4):
             return "This counts all candidates alike. They are not equally likely."
-        if close(found, stack.median(0).values, absolute=1e-4):
+        if is_close(returned, stack.median(0).values, absolute=1e-4):
             return (
                 "This is the median. It is best where errors count as they are; here they are "
                 "squared."
             )
-        if any(close(found, one, absolute=1e-4) for one in several):
-            ratio = _expected_error(found, several, chances) / best
+        if any(is_close(returned, one, absolute=1e-4) for one in candidates):
+            ratio = _expected_error(returned, candidates, chances) / best
             return (
                 "This is one of the candidates. If another one is the truth, it pays: its expected "
                 f"squared error is {ratio:.1f} times that of the best picture, which is none of "
                 "them."
             )
-        charged = _expected_error(found, several, chances)
-        return (
-            f"The expected squared error of your picture is {charged:.4f}; {best:.4f} is possible."
-        )
+        cost = _expected_error(returned, candidates, chances)
+        return f"The expected squared error of your picture is {cost:.4f}; {best:.4f} is possible."
     return None
 
 
@@ -189,20 +187,20 @@ def _painted(answer):
         (0.7, 0.0, 1.0, "L2", 0.3), (0.125, 0.2, 0.6, "L1", 0.6), (0.125, 0.2, 0.6, "L2", 0.55),
     ]  # fmt: skip
     for share, dark, light, loss, right in cases:
-        found = number(ask(answer, share, dark, light, loss), "What your function returns")
-        if close(found, right, absolute=2e-3):
+        returned = as_number(call(answer, share, dark, light, loss), "What your function returns")
+        if is_close(returned, right, absolute=2e-3):
             continue
         mean = share * dark + (1 - share) * light
-        case = f"painted({share}, {dark}, {light}, {loss!r}) gives {found:.3g}. "
-        if loss == "L1" and close(found, mean, absolute=2e-3):
+        case = f"painted({share}, {dark}, {light}, {loss!r}) gives {returned:.3g}. "
+        if loss == "L1" and is_close(returned, mean, absolute=2e-3):
             return case + "That is the mean. L1 is kept smallest by the median: which value leads?"
-        if loss == "L1" and close(found, dark + light - right, absolute=2e-3):
+        if loss == "L1" and is_close(returned, dark + light - right, absolute=2e-3):
             return case + "That is the rarer of the two values. The median is the other one."
-        if loss == "L2" and close(found, dark + light - mean, absolute=2e-3):
+        if loss == "L2" and is_close(returned, dark + light - mean, absolute=2e-3):
             return case + "The shares are the wrong way round: `share` is that of the dark value."
-        if loss == "L2" and (close(found, dark) or close(found, light)):
+        if loss == "L2" and (is_close(returned, dark) or is_close(returned, light)):
             return case + "L2 is kept smallest by the mean, which lies between the two."
-        if loss == "L2" and close(found, (dark + light) / 2, absolute=2e-3):
+        if loss == "L2" and is_close(returned, (dark + light) / 2, absolute=2e-3):
             return case + "Dark and light are not equally likely: weigh them by their shares."
         return case + f"{right:.3g} is right."
     return None
@@ -259,15 +257,17 @@ def painted(share, dark, light, loss):
 def _floor(answer):
     for one, mean_of_n, n in ((5.0, 3.0, 4), (10.0, 6.0, 16), (8.0, 8.0, 3), (4.0, 2.0, 4)):
         right = math.sqrt(max(0.0, (n * mean_of_n**2 - one**2) / (n - 1)))
-        found = number(ask(answer, one, mean_of_n, n), "What your function returns")
-        if close(found, right, absolute=5e-3):
+        returned = as_number(call(answer, one, mean_of_n, n), "What your function returns")
+        if is_close(returned, right, absolute=5e-3):
             continue
-        case = f"floor({one:g}, {mean_of_n:g}, {n}) gives {found:.4g}, but {right:.4g} is right. "
-        if close(found, right**2, absolute=5e-3):
+        case = (
+            f"floor({one:g}, {mean_of_n:g}, {n}) gives {returned:.4g}, but {right:.4g} is right. "
+        )
+        if is_close(returned, right**2, absolute=5e-3):
             return case + "That is its square: take the root."
-        if close(found, mean_of_n, absolute=5e-3):
+        if is_close(returned, mean_of_n, absolute=5e-3):
             return case + "That still holds a part of the spread, an n-th of its square."
-        if close(found, math.sqrt(max(0.0, one**2 - right**2)), absolute=5e-3):
+        if is_close(returned, math.sqrt(max(0.0, one**2 - right**2)), absolute=5e-3):
             return case + "That is the spread. The floor is the other unknown."
         return case + "Two equations, two unknowns: subtract one from n times the other."
     return None

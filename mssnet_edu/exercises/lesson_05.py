@@ -4,14 +4,18 @@ import torch
 import torch.nn.functional as F
 
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import Mistake, NotYet, ask, close, describe, number
+from mssnet_edu.exercises.check_helpers import (
+    Mistake,
+    as_number,
+    call,
+    describe,
+    is_close,
+)
 
 __all__ = ["EXERCISES"]
 
 
 def _tensor(value, shape, name="What your function returns"):
-    if value is None or value is ...:
-        raise NotYet
     if not isinstance(value, torch.Tensor):
         raise Mistake(f"{name} is {describe(value)}; expected a tensor of shape {tuple(shape)}.")
     if tuple(value.shape) != tuple(shape):
@@ -28,24 +32,24 @@ def _map(seed, channels=6, height=4, width=5):
 
 def _similar(answer):
     features = _map(1)
-    found = _tensor(ask(answer, features, 2, 3), (4, 5))
+    returned = _tensor(call(answer, features, 2, 3), (4, 5))
     chosen = features[:, 2, 3][:, None, None]
     dots = (features * chosen).sum(0)
     lengths = features.norm(dim=0)
     right = dots / (lengths * chosen.norm())
-    if close(found, right, absolute=1e-4):
+    if is_close(returned, right, absolute=1e-4):
         return None
-    if close(found, dots, absolute=1e-4):
+    if is_close(returned, dots, absolute=1e-4):
         return "These are the products alone: a long vector would seem similar to everything."
-    if close(found, dots / lengths, absolute=1e-4) or close(
-        found, dots / chosen.norm(), absolute=1e-4
+    if is_close(returned, dots / lengths, absolute=1e-4) or is_close(
+        returned, dots / chosen.norm(), absolute=1e-4
     ):
         return "Only one of the two lengths was divided by. The chosen vector has one, too."
-    if close(found, (features - chosen).norm(dim=0), absolute=1e-4):
+    if is_close(returned, (features - chosen).norm(dim=0), absolute=1e-4):
         return "This is a distance. It is 0 for equal vectors; a similarity is 1."
     swapped = features[:, 3, 2] if features.shape[1] > 3 else chosen[:, 0, 0]
     other = (features * swapped[:, None, None]).sum(0) / (lengths * swapped.norm())
-    if close(found, other, absolute=1e-4):
+    if is_close(returned, other, absolute=1e-4):
         return "Row and column are mixed up: the row comes first, features[:, row, column]."
     return (
         "The numbers are not right. For each cell: the sum over channels of its vector times the "
@@ -99,30 +103,30 @@ def similar_to(features, row, column):
 
 
 def _borrowed(photo, values, width):
-    found = []
+    means = []
     for here in photo:
         weights = torch.exp(-(((photo - here) / width) ** 2))
-        found.append((weights * values).sum() / weights.sum())
-    return torch.stack(found)
+        means.append((weights * values).sum() / weights.sum())
+    return torch.stack(means)
 
 
 def _borrow(answer):
-    rng = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(3)
     photo = torch.tensor([0.1, 0.12, 0.1, 0.8, 0.82, 0.8, 0.3])
-    for values in (torch.rand(7, generator=rng), torch.ones(7)):
-        found = _tensor(ask(answer, photo, values, 0.2), (7,))
-        if close(found, _borrowed(photo, values, 0.2), absolute=1e-4):
+    for values in (torch.rand(7, generator=generator), torch.ones(7)):
+        returned = _tensor(call(answer, photo, values, 0.2), (7,))
+        if is_close(returned, _borrowed(photo, values, 0.2), absolute=1e-4):
             continue
         closeness = torch.exp(-(((photo[:, None] - photo) / 0.2) ** 2))
-        if close(found, closeness @ values, absolute=1e-4):
+        if is_close(returned, closeness @ values, absolute=1e-4):
             return "The weights do not sum to 1: divide by their sum, or a constant grows."
-        if close(found, _borrowed(values, values, 0.2), absolute=1e-4):
+        if is_close(returned, _borrowed(values, values, 0.2), absolute=1e-4):
             return "This compares the values. The weights must come from the photo."
-        if close(found, values.mean().expand(7), absolute=1e-4):
+        if is_close(returned, values.mean().expand(7), absolute=1e-4):
             return (
                 "All cells became the same mean. A weight must depend on the photo at both cells."
             )
-        if close(found, values, absolute=1e-4):
+        if is_close(returned, values, absolute=1e-4):
             return "Nothing has changed: each cell should become a mean of all."
         return (
             "The numbers are not right. For cell i: weights from photo and photo[i], then the "
@@ -181,21 +185,21 @@ def borrow(photo, values, width):
 
 def _fixed(answer):
     maps = [_map(seed, 3, 4, 4) + 2 for seed in range(5)]
-    found = _tensor(ask(answer, maps), (3, 4, 4))
+    returned = _tensor(call(answer, maps), (3, 4, 4))
     mean = torch.stack(maps).mean(0)
     right = mean - mean.mean((1, 2), keepdim=True)
-    if close(found, right, absolute=1e-4):
+    if is_close(returned, right, absolute=1e-4):
         return None
-    if close(found, mean, absolute=1e-4):
+    if is_close(returned, mean, absolute=1e-4):
         return (
             "This is the mean of the maps. Its own mean, one number a channel, is the same at each "
             "place: take it off."
         )
-    if close(found, mean - mean.mean(), absolute=1e-4):
+    if is_close(returned, mean - mean.mean(), absolute=1e-4):
         return "Each channel has a mean of its own: average over the two last dimensions only."
-    if close(found, right * len(maps), absolute=1e-4):
+    if is_close(returned, right * len(maps), absolute=1e-4):
         return "This is a sum over the maps. Divide by how many there are."
-    if close(found, mean - mean.mean(0), absolute=1e-4):
+    if is_close(returned, mean - mean.mean(0), absolute=1e-4):
         return "This takes off a mean over channels. The mean over places was asked for."
     return "The numbers are not right. First the mean over the maps, then take off its own mean."
 
@@ -248,23 +252,23 @@ def _find(answer):
         features = F.normalize(_map(seed, 8, 8, 8), dim=0)
         row, column = (seed * 3) % 8, (seed * 5 + 1) % 8
         wanted = features[:, row, column] * 3
-        found = ask(answer, features, wanted, size_px)
-        if isinstance(found, torch.Tensor) and found.numel() == 2:
-            found = found.flatten().tolist()
-        if not isinstance(found, list | tuple) or len(found) != 2:
+        place = call(answer, features, wanted, size_px)
+        if isinstance(place, torch.Tensor) and place.numel() == 2:
+            place = place.flatten().tolist()
+        if not isinstance(place, list | tuple) or len(place) != 2:
             raise Mistake(
-                f"Your function returns {describe(found)}; expected two numbers, x and y in pixels."
+                f"Your function returns {describe(place)}; expected two numbers, x and y in pixels."
             )
-        x, y = (number(v, "A coordinate") for v in found)
+        x, y = (as_number(v, "A coordinate") for v in place)
         cell = size_px / 8
         right = (column + 0.5) * cell, (row + 0.5) * cell
-        if close((x, y), right, absolute=1e-3):
+        if is_close((x, y), right, absolute=1e-3):
             continue
-        if close((y, x), right, absolute=1e-3):
+        if is_close((y, x), right, absolute=1e-3):
             return "x and y are exchanged: x goes with the column, y with the row."
-        if close((x, y), (column * cell, row * cell), absolute=1e-3):
+        if is_close((x, y), (column * cell, row * cell), absolute=1e-3):
             return "This is the cell's upper left corner. Its middle is half a cell further."
-        if close((x, y), (column, row), absolute=1e-3) or close(
+        if is_close((x, y), (column, row), absolute=1e-3) or is_close(
             (x, y), (column + 0.5, row + 0.5), absolute=1e-3
         ):
             return "This is in cells. Multiply by the pixels that a cell is wide."

@@ -4,17 +4,30 @@ import torch
 
 from mssnet_edu import degrade, metrics
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import Mistake, NotYet, ask, close, describe, number, photo
+from mssnet_edu.exercises.check_helpers import (
+    Mistake,
+    as_number,
+    as_photo,
+    call,
+    describe,
+    is_close,
+)
 
 __all__ = ["EXERCISES"]
 
 
 def _pictures(seed, factor=8):
     """A calm large picture, and a small photo that it does not quite agree with."""
-    draw = torch.Generator().manual_seed(seed)
-    small = 0.4 + 0.2 * torch.rand(3, 5, 7, generator=draw)
-    large = degrade.enlarge(0.4 + 0.2 * torch.rand(3, 5, 7, generator=draw), factor)
-    return small, large + 0.05 * torch.randn(large.shape, generator=draw)
+    generator = torch.Generator().manual_seed(seed)
+    small = 0.4 + 0.2 * torch.rand(3, 5, 7, generator=generator)
+    large = degrade.enlarge(0.4 + 0.2 * torch.rand(3, 5, 7, generator=generator), factor)
+    return small, large + 0.05 * torch.randn(large.shape, generator=generator)
+
+
+def _detail(picture):
+    """What is left of a picture without its blocks' means."""
+    blocks = degrade.resample(picture, (5, 7))
+    return picture - degrade.resample(blocks, (40, 56), "nearest")
 
 
 # --- 06-a -----------------------------------------------------------------------------------------
@@ -23,16 +36,16 @@ def _pictures(seed, factor=8):
 def _make_consistent(answer):
     for seed in (1, 2):
         small, large = _pictures(seed)
-        found = photo(ask(answer, large, small), large.shape, "What your function returns")
+        corrected = as_photo(call(answer, large, small), large.shape, "What your function returns")
         squares = degrade.enlarge(small, 8, "nearest")
-        if close(found, large):
+        if is_close(corrected, large):
             return "This is the answer, unchanged. Where is the small photo used?"
-        if close(found, squares):
+        if is_close(corrected, squares):
             return (
                 "This is the mosaic alone. It agrees with the small photo, but all of the answer's "
                 "detail is gone. Correct the answer instead of replacing it."
             )
-        agreement = metrics.consistency_db(found, small)
+        agreement = metrics.consistency_db(corrected, small)
         before = metrics.consistency_db(large, small)
         if agreement < 45:
             if agreement < before - 3:
@@ -44,9 +57,7 @@ def _make_consistent(answer):
                 f"It agrees to {agreement:.1f} dB; before it was {before:.1f} dB, and 45 are asked "
                 "for. A correction must be spread over all 64 pixels of its block, as it is."
             )
-        detail = large - degrade.resample(degrade.resample(large, (5, 7)), (40, 56), "nearest")
-        kept = found - degrade.resample(degrade.resample(found, (5, 7)), (40, 56), "nearest")
-        if metrics.psnr(0.5 + kept, 0.5 + detail) < 30:
+        if metrics.psnr(0.5 + _detail(corrected), 0.5 + _detail(large)) < 30:
             return "It agrees with the small photo, but the answer's own detail has changed."
     return None
 
@@ -104,28 +115,28 @@ def _invented_energy(answer):
         height, width = large.shape[-2:]
         small = degrade.resample(large, (height // factor, width // factor))
         squares = degrade.resample(small, (height, width), "nearest")
-        made = (large - squares).square().sum()
-        flat = (large - large.mean((-2, -1), keepdim=True)).square().sum()
-        right = float(made / flat)
-        found = number(ask(answer, large, factor), "The share")
-        if close(found, right, relative=5e-3):
+        invented = (large - squares).square().sum()
+        total = (large - large.mean((-2, -1), keepdim=True)).square().sum()
+        right = float(invented / total)
+        share = as_number(call(answer, large, factor), "The share")
+        if is_close(share, right, relative=5e-3):
             continue
-        if close(found, 1 - right, relative=5e-3):
+        if is_close(share, 1 - right, relative=5e-3):
             return "This is the recorded share. How much is left?"
-        if close(found, 100 * right, relative=5e-3):
+        if is_close(share, 100 * right, relative=5e-3):
             return "This is in per cent. A share lies between 0 and 1: leave out the 100."
-        if close(found, 1 - 1 / factor**2):
+        if is_close(share, 1 - 1 / factor**2):
             return "This is the share of the *numbers*. How much energy do they carry?"
-        if close(found, made / large.square().sum(), relative=5e-3):
+        if is_close(share, invented / large.square().sum(), relative=5e-3):
             return (
                 "Nearly. Take each colour's mean away first, or the picture's brightness counts as "
                 "recorded detail: `large.mean((-2, -1), keepdim=True)`."
             )
-        if close(found, made, relative=5e-3) or close(found, made / large.numel(), relative=5e-3):
+        if any(is_close(share, e, relative=5e-3) for e in (invented, invented / large.numel())):
             return "This is the energy of the invented part. Divide by that of the whole picture."
-        if close(found, (made / flat).sqrt(), relative=5e-3):
+        if is_close(share, (invented / total).sqrt(), relative=5e-3):
             return "Energy is the sum of squares; you have taken a root."
-        return f"This gives {found:.4g} where {right:.4g} is right, at a factor of {factor}."
+        return f"This gives {share:.4g} where {right:.4g} is right, at a factor of {factor}."
     return None
 
 
@@ -184,45 +195,45 @@ def invented_energy(large, factor):
 
 
 def _doubt(answer):
-    draw = torch.Generator().manual_seed(6)
+    generator = torch.Generator().manual_seed(6)
     for count in (3, 5):
-        answers = torch.rand(count, 3, 16, 24, generator=draw)
+        answers = torch.rand(count, 3, 16, 24, generator=generator)
         answers *= torch.tensor([1, 0.6, 0.2])[:, None, None]  # colours differ by unlike amounts
         answers[:, :, :8, :8] = answers[0, :, :8, :8]  # here they all agree
-        found = ask(answer, answers)
-        if not isinstance(found, torch.Tensor) or not found.is_floating_point():
-            return f"Your function returns {describe(found)}; expected a tensor, (H/8, W/8)."
-        if tuple(found.shape) == (1, 2, 3):
-            found = found[0]
+        returned = call(answer, answers)
+        if not isinstance(returned, torch.Tensor) or not returned.is_floating_point():
+            return f"Your function returns {describe(returned)}; expected a tensor, (H/8, W/8)."
+        if tuple(returned.shape) == (1, 2, 3):
+            returned = returned[0]
         square = (answers - answers.mean(0)).square()
         per_cell = degrade.resample(square.mean((0, 1))[None, None], (2, 3))[0, 0]
-        if tuple(found.shape) == (16, 24):
+        if tuple(returned.shape) == (16, 24):
             return "This is one number for each pixel. Take the mean over each cell of 8 × 8."
-        if tuple(found.shape) == (3, 2, 3):
+        if tuple(returned.shape) == (3, 2, 3):
             return "This is one number for each colour. Take the mean over the colours, too."
-        if tuple(found.shape) != (2, 3):
+        if tuple(returned.shape) != (2, 3):
             raise Mistake(
-                f"The shape is {tuple(found.shape)}; for answers of 16 × 24 pixels, (2, 3) is "
+                f"The shape is {tuple(returned.shape)}; for answers of 16 × 24 pixels, (2, 3) is "
                 "expected: one number for each cell of 8 × 8."
             )
         both = per_cell.sqrt(), (per_cell * count / (count - 1)).sqrt()  # n, or n - 1
-        if any(close(found, one, absolute=1e-4) for one in both):
+        if any(is_close(returned, one, absolute=1e-4) for one in both):
             continue
         early = degrade.resample(square.mean((0, 1)).sqrt()[None, None], (2, 3))[0, 0]
         colour = degrade.resample(square.mean(0).sqrt()[None], (2, 3))[0].mean(0)
         late = degrade.resample(square.mean(0)[None], (2, 3))[0].sqrt().mean(0)
-        if any(close(found, one, relative=1e-3) for one in (early, colour, late)):
+        if any(is_close(returned, one, relative=1e-3) for one in (early, colour, late)):
             return "Nearly: take the root last, after the means over the cell and the colours."
         middle = (answers - answers.quantile(0.5, 0)).square().mean((0, 1))
         middle = degrade.resample(middle[None, None], (2, 3))[0, 0].sqrt()
-        if close(found, middle, relative=1e-3):
+        if is_close(returned, middle, relative=1e-3):
             return "This is the distance from the median. Measure it from the mean."
-        if close(found, per_cell, relative=1e-3):
+        if is_close(returned, per_cell, relative=1e-3):
             return "These are squares. Take the root, so that the doubt is in units of brightness."
         spread = degrade.resample(answers.mean((0, 1))[None, None], (2, 3))[0, 0]
-        if close(found, spread, relative=1e-3):
+        if is_close(returned, spread, relative=1e-3):
             return "This is the mean of the answers. How far do they lie from it?"
-        if found.min() < -1e-6:
+        if returned.min() < -1e-6:
             return "Differences above and below the mean cancel each other. Square them first."
         return "The numbers differ from the root mean square distance from the mean answer."
     return None
@@ -293,19 +304,17 @@ WHY_FINE = {
 
 
 def _uses(answer):
-    if answer is None or answer is ...:
-        raise NotYet
     if isinstance(answer, str):
-        found = {c for c in answer.lower() if c.isalpha()}
+        letters = {c for c in answer.lower() if c.isalpha()}
     elif isinstance(answer, list | tuple | set | frozenset):
-        found = {str(c).strip().lower() for c in answer}
+        letters = {str(c).strip().lower() for c in answer}
     else:
         return f'The answer is {describe(answer)}; expected letters, such as "ab".'
-    if not found or not found <= set("abcdef"):
+    if not letters or not letters <= set("abcdef"):
         return 'The answer must hold letters from a to f and nothing else, such as "ab".'
-    for letter in sorted(found - FINE):
+    for letter in sorted(letters - FINE):
         return f"Not {letter}. {WHY_NOT[letter]}"
-    for letter in sorted(FINE - found):
+    for letter in sorted(FINE - letters):
         return f"{letter} is missing: it is fine. {WHY_FINE[letter]}"
     return None
 
