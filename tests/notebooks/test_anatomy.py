@@ -319,7 +319,8 @@ def test_colab_gets_all_that_it_lacks():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {Requirement(line).name for line in project["dependencies"]}
     # what Colab has; a new dependency must be put here or into COLAB_PACKAGES
-    there = {"ipywidgets", "matplotlib", "numpy", "pillow", "safetensors", "torch", "tqdm"}
+    there = {"ipywidgets", "jinja2", "matplotlib", "numpy", "pillow", "safetensors", "torch"}
+    there |= {"tqdm"}
     not_needed = {"jupyterlab"}
     brought_along = {"psygnal"}  # by anywidget; --no-deps leaves it out
     assert set(notebooks.COLAB_PACKAGES) == needed - there - not_needed | brought_along
