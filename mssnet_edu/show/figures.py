@@ -225,7 +225,7 @@ def _cell_text(value, digits):
     return f"{value:,}" if _is_number(value) else value
 
 
-def photo_list(photos):
+def photo_list(photos: Photos) -> list[torch.Tensor]:
     """Photos (3, H, W) from one photo, a list of them or a batch."""
     listed = list(photos) if isinstance(photos, list | tuple) else [photos]
     if not listed:
@@ -236,8 +236,8 @@ def photo_list(photos):
     return [look.single_photo(photo, name.format(i)) for i, photo in enumerate(listed)]
 
 
-def one_each(count, **arguments):
-    """For each argument a list of `count` texts, or of None."""
+def one_each(count: int, **arguments: Texts) -> list[list[str | None]]:
+    """For each argument a list of `count` texts, or of None. Raises ValueError for other counts."""
     lists = []
     for name, texts in arguments.items():
         if texts is None:
@@ -264,6 +264,7 @@ def _column_px(columns):
     return (look.PAGE_PX - look.GAP_PX * (columns - 1)) // columns
 
 
-def list_titles(what, titles):
+def list_titles(what: str, titles: Sequence[str | None]) -> str:
+    """'Photos: small; large.', an alternative text from the titles."""
     titles = [title for title in titles if title]
     return f"{what}: {'; '.join(titles)}." if titles else f"{what}."
