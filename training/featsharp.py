@@ -5,19 +5,21 @@ tiles, and some *views*: the scene zoomed, shifted and mirrored. Then the upsamp
 like the view and averaged down, must say what the encoder says of the view itself.
 
 Three parts, one after another: JBU with the encoder's fixed pattern; the fusion to 2x; the fusion
-to 4x, which begins with the numbers of the one to 2x and learns on windows around small views.
-The encoder is the costly part and never changes: its answers are kept beside the run.
+to 4x, which starts from the weights of the one to 2x and is trained on windows around small views.
+The encoder is the costly part and never changes: its features are cached beside the run.
 """
 
-import contextlib
+import argparse
 import csv
 import hashlib
 import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from mssnet_edu import featsharp, images
 from mssnet_edu.files import replacing
@@ -25,17 +27,19 @@ from mssnet_edu.models import encoders
 from mssnet_edu.models.catalogue import save_model
 from training.dataset import split_files
 
-__all__ = ["Trainer", "collect", "run_command", "scene_of"]
+__all__ = ["Trainer", "cached_scenes", "collect", "random_square", "run_command"]
 
 OPTIONS = {"recipe", "photos", "out", "seed", "bf16", "steps", "minutes"}  # of the command line
 VIEWS = 10
 MAX_ZOOM = 4
-FOURS = 24  # scenes that are also described for 4x: their tiles are costly
-SHARES = (0.12, 0.66, 0.22)  # of the steps: JBU, fusion to 2x, fusion to 4x
-MARGIN = 6  # cells around a small view: what attention and down-sampler look at
+SCENES_4X = 24  # scenes that are also encoded for 4x: their tiles are costly
+STEP_SHARES = (0.12, 0.66, 0.22)  # JBU, fusion to 2x, fusion to 4x
+MARGIN_CELLS = 6  # around a small view: the reach of attention and down-sampler
+
+Scene = dict[str, Tensor]  # what `collect` returns
 
 
-def scene_of(path, generator, side_px):
+def random_square(path: Path, generator: torch.Generator, side_px: int) -> Tensor:
     """A random square of a photograph, resized to side_px: (1, 3, side_px, side_px)."""
     photo = images.load(path)[None]
     height, width = photo.shape[-2:]
@@ -46,7 +50,13 @@ def scene_of(path, generator, side_px):
 
 
 @torch.inference_mode()
-def collect(encoder, path, seed=0, factors=(2, 4), bf16=False):
+def collect(
+    encoder: nn.Module,
+    path: Path,
+    seed: int = 0,
+    factors: Sequence[int] = (2, 4),
+    bf16: bool = False,
+) -> Scene:
     """Encode one scene of a photograph: whole, tiles and views.
 
     Returns low (1, C, h, w), tiles2 and tiles4 (1, C, f h, f w), views (1, V, C, h, w), boxes
@@ -55,39 +65,45 @@ def collect(encoder, path, seed=0, factors=(2, 4), bf16=False):
     """
     generator = torch.Generator().manual_seed(hash((seed, 0)) & 0x7FFFFFFF)  # the same every run
     native = encoder.native_px
-    scene = scene_of(path, generator, MAX_ZOOM * native)
+    scene = random_square(path, generator, MAX_ZOOM * native)
     boxes = featsharp.draw_views(VIEWS, generator, MAX_ZOOM)
     pictures = torch.cat([featsharp.take_view(scene, box, native) for box in boxes])
-    with _precision(bf16):
-        found = {
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        maps = {
             "low": encoder.encode(featsharp.resize(scene, native)).half(),
             "views": encoder.encode(pictures).half()[None],
         }
         for factor in factors:
             large = featsharp.resize(scene, factor * native)
-            found[f"tiles{factor}"] = featsharp.tiles(encoder, large, factor).half()
-    cells = MAX_ZOOM * found["low"].shape[-1]
+            maps[f"tiles{factor}"] = featsharp.tiles(encoder, large, factor).half()
+    cells = MAX_ZOOM * maps["low"].shape[-1]
     photo = F.interpolate(scene, (cells, cells), mode="area")
-    return {**found, "boxes": boxes[None], "photo": photo}
-
-
-def _precision(bf16):
-    return torch.autocast("cpu", torch.bfloat16) if bf16 else contextlib.nullcontext()
+    return {**maps, "boxes": boxes[None], "photo": photo}
 
 
 class Trainer:
-    """FeatSharp in training: `scenes` are what `collect` returns, one each; `log` gets one line.
+    """FeatSharp in training.
 
-    Scenes without tiles4 serve JBU and the fusion to 2x only.
+    scenes, held_out: what `collect` returns; those without tiles4 serve JBU and the fusion to 2x
+    only. log: called with a row, a dict, now and then.
     """
 
-    def __init__(self, model, scenes, held_out=(), seed=0, log=print, bf16=False):
+    def __init__(
+        self,
+        model: nn.Module,
+        scenes: Sequence[Scene],
+        held_out: Sequence[Scene] = (),
+        seed: int = 0,
+        log: Callable[[dict[str, Any]], None] = print,
+        bf16: bool = False,
+    ):
         self.model, self.scenes, self.held_out, self.log = model, scenes, held_out, log
         self.bf16 = bf16
         self.generator = torch.Generator().manual_seed(seed)
         self._standardise()
 
-    def _standardise(self):
+    def _standardise(self) -> None:
+        """Fit PHI-S to all scenes, and begin the fixed pattern (bias) with their mean."""
         model = self.model
         low = torch.cat([s["low"] for s in self.scenes]).float()
         views = torch.cat([s["views"][0, ::3] for s in self.scenes]).float()
@@ -97,45 +113,72 @@ class Trainer:
         model.rotation.copy_(rotation)
         model.scale.fill_(scale)
         with torch.no_grad():
-            # where to begin: the mean over all views, which show other things at each place
+            # views show other things at each place, so that their mean is the pattern
             average = model.standardise(torch.cat([low, views])).mean(0, keepdim=True)
             model.bias.copy_(average - average.mean((2, 3), keepdim=True))
 
-    def _pick(self, count, scenes):
+    def _pick(self, count: int, scenes: Sequence[Scene]) -> list[Scene]:
         chosen = torch.randint(len(scenes), (count,), generator=self.generator).tolist()
         return [scenes[i] for i in chosen]
 
-    def _run(self, name, parameters, loss_of, seconds=None, steps=None, rate=1e-3, every=20):
-        """Train for a time or a number of steps, with a warm-up and a cosine."""
+    def _maps(self, scene: Scene, factor: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Standardised maps without the fixed pattern: (1, C, h, w), and two at factor times that.
+
+        Returns the low-resolution one, what JBU makes of it, and that of the tiles.
+        """
+        model = self.model
+        low = model.standardise(scene["low"].float()) - model.bias
+        tiled = model.standardise(scene[f"tiles{factor}"].float())
+        tiled = tiled - model.bias.repeat(1, 1, factor, factor)
+        return low, model.borrow(low, scene["photo"], factor), tiled
+
+    def _fit(
+        self,
+        name: str,
+        parameters: Iterable[nn.Parameter],
+        loss_of: Callable[[], Tensor],
+        seconds: float | None = None,
+        steps: int | None = None,
+        rate: float = 1e-3,
+        every: int = 20,
+    ) -> float:
+        """Train for a time or a number of steps; returns the running mean of the loss.
+
+        The learning rate warms up over 20 steps and then falls by a power of what is left.
+        """
         parameters = list(parameters)
         optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
-        began, step, average, share = time.monotonic(), 0, None, 0.0
-        while share < 1:
-            factor = min(1, (step + 1) / 20) * (0.02 + 0.98 * (1 - share) ** 1.5)
+        started, step, mean_loss, progress = time.monotonic(), 0, None, 0.0
+        while progress < 1:
+            factor = min(1, (step + 1) / 20) * (0.02 + 0.98 * (1 - progress) ** 1.5)
             optimiser.param_groups[0]["lr"] = rate * factor
-            with _precision(self.bf16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
                 loss = loss_of()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             value = float(loss.detach())
-            average = value if average is None else 0.95 * average + 0.05 * value
+            mean_loss = value if mean_loss is None else 0.95 * mean_loss + 0.05 * value
             step += 1
-            share = step / steps if steps else (time.monotonic() - began) / seconds
-            if step % every == 0 or share >= 1:
-                self.log({"part": name, "step": step, "loss": round(average, 4)})
-        return average
+            progress = step / steps if steps else (time.monotonic() - started) / seconds
+            if step % every == 0 or progress >= 1:
+                self.log({"part": name, "step": step, "loss": round(mean_loss, 4)})
+        return mean_loss
 
     # -- JBU and the fixed pattern -------------------------------------------------------------
 
-    def train_jbu(self, **length):
-        """JBU's weights are the same for all channels, so each step takes some of them only."""
+    def train_jbu(self, **options: float) -> float:
+        """Train JBU, the down-samplers and the fixed pattern; returns the mean loss of late.
+
+        options: seconds or steps, and every, the steps between two rows of the log.
+        JBU's weights are the same for all channels, so each step takes some of them only.
+        """
         model = self.model
         parameters = [*model.jbu.parameters(), *model.down.parameters(), model.bias]
-        return self._run("jbu", parameters, self._jbu_loss, rate=1e-2, **length)
+        return self._fit("jbu", parameters, self._jbu_loss, rate=1e-2, **options)
 
-    def _jbu_loss(self):
+    def _jbu_loss(self) -> Tensor:
         model, total = self.model, 0
         width = model.bias.shape[1]
         channels = torch.randperm(width, generator=self.generator)[: max(32, width // 6)]
@@ -146,37 +189,34 @@ class Trainer:
             sharp, boxes = low - bias, scene["boxes"][0]
             for level, factor in enumerate(featsharp.FACTORS):
                 sharp = model.jbu[level](sharp, scene["photo"])
-                near = boxes[:, 2] >= 0.8 / factor
-                chosen = near.nonzero()[:, 0]
+                chosen = (boxes[:, 2] >= 0.8 / factor).nonzero()[:, 0]
                 chosen = chosen[torch.randperm(len(chosen), generator=self.generator)[:4]]
                 down = model.down[str(factor)]
-                total = (
-                    total + featsharp.view_loss(sharp, views[chosen], boxes[chosen], down, bias)[0]
-                )
+                loss, _ = featsharp.view_loss(sharp, views[chosen], boxes[chosen], down, bias)
+                total = total + loss
         return total / 2
 
     # -- the fusions -----------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _prepare(self, factor):
-        """Borrowed and measured maps of every scene that has them; they change no more."""
-        model, ready = self.model, []
+    def _fusion_inputs(self, factor: int) -> list[Scene]:
+        """All scenes that have tiles of this factor, with the fusion's inputs in half precision."""
+        inputs = []
         for scene in self.scenes:
-            if f"tiles{factor}" not in scene:
-                continue
-            low = model.standardise(scene["low"].float()) - model.bias
-            tiled = model.standardise(scene[f"tiles{factor}"].float())
-            tiled = tiled - model.bias.repeat(1, 1, factor, factor)
-            borrowed = model.borrow(low, scene["photo"], factor)
-            ready.append({**scene, "borrowed": borrowed.half(), "measured": tiled.half()})
-        return ready
+            if f"tiles{factor}" in scene:
+                _, borrowed, measured = self._maps(scene, factor)
+                inputs.append({**scene, "borrowed": borrowed.half(), "measured": measured.half()})
+        return inputs
 
-    def train_fusion(self, factor, start_from=None, **length):
-        """Train the fusion to this factor; start_from: another factor, whose numbers to copy."""
+    def train_fusion(self, factor: int, start_from: int | None = None, **options: float) -> float:
+        """Train the fusion to this factor; returns the mean loss of late.
+
+        start_from: another factor, whose weights to copy. options: as for `train_jbu`.
+        """
         model, key = self.model, str(factor)
         if start_from:
             model.fusion[key].load_state_dict(model.fusion[str(start_from)].state_dict())
-        ready = self._prepare(factor)
+        scenes = self._fusion_inputs(factor)
         parameters = [
             *model.fusion[key].parameters(),
             *model.down[key].parameters(),
@@ -184,30 +224,36 @@ class Trainer:
         ]
         loss = self._whole_loss if factor == 2 else self._window_loss
         rate = 1.5e-3 if start_from is None else 7e-4
-        return self._run(f"{factor}x", parameters, lambda: loss(ready, factor), rate=rate, **length)
+        return self._fit(
+            f"{factor}x", parameters, lambda: loss(scenes, factor), rate=rate, **options
+        )
 
-    def _whole_loss(self, ready, factor):
+    def _whole_loss(self, scenes: list[Scene], factor: int) -> Tensor:
+        """Fuse the whole of two scenes, and compare with all views that are large enough."""
         model, total = self.model, 0
-        scenes = self._pick(2, ready)
-        for scene in scenes:
+        chosen = self._pick(2, scenes)
+        for scene in chosen:
             sharp = model.fuse(scene["borrowed"].float(), scene["measured"].float(), factor)
-            near = (scene["boxes"][0, :, 2] >= 0.8 / factor).nonzero()[:, 0]
-            views = model.standardise(scene["views"][0, near].float())
-            boxes = scene["boxes"][0, near]
+            boxes, views = self._large_views(scene, factor)
             down = model.down[str(factor)]
             total = total + featsharp.view_loss(sharp, views, boxes, down, model.bias.detach())[0]
-        return total / len(scenes)
+        return total / len(chosen)
 
-    def _window_loss(self, ready, factor):
-        """One small view a scene, and the fusion of the cells around it only."""
+    def _large_views(self, scene: Scene, factor: int) -> tuple[Tensor, Tensor]:
+        """Boxes and standardised features of the views that show no finer detail than the maps."""
+        chosen = scene["boxes"][0, :, 2] >= 0.8 / factor
+        return scene["boxes"][0, chosen], self.model.standardise(scene["views"][0, chosen].float())
+
+    def _window_loss(self, scenes: list[Scene], factor: int) -> Tensor:
+        """Fuse only the cells around one small view, in each of three scenes."""
         model, total = self.model, 0
-        scenes = self._pick(3, ready)
-        for scene in scenes:
+        chosen = self._pick(3, scenes)
+        for scene in chosen:
             small = (scene["boxes"][0, :, 2] <= 0.62).nonzero()[:, 0]
             view = small[torch.randint(len(small), (1,), generator=self.generator)]
             box = scene["boxes"][0, view[0]].clone()
             cells = scene["borrowed"].shape[-1]
-            window = min(cells, int(box[2] * cells) + 2 * MARGIN)
+            window = min(cells, int(box[2] * cells) + 2 * MARGIN_CELLS)
             top, left = (
                 min(max(int((at + box[2] / 2) * cells - window / 2), 0), cells - window)
                 for at in box[:2].tolist()
@@ -223,76 +269,73 @@ class Trainer:
             down, bias = model.down[str(factor)], model.bias.detach()
             size = (cells, cells)
             total = total + featsharp.view_loss(sharp, views, box[None], down, bias, size)[0]
-        return total / len(scenes)
+        return total / len(chosen)
 
     # -- how good it is ----------------------------------------------------------------------------
 
     @torch.no_grad()
-    def fidelities(self, factor):
+    def fidelities(self, factor: int) -> dict[str, float]:
         """Mean fidelity over the held-out scenes' views: of bilinear, JBU and FeatSharp.
 
         All go through this factor's own down-sampler, and all are given the fixed pattern.
         """
-        model, found = self.model, {"bilinear": [], "jbu": [], "featsharp": []}
+        model, scores = self.model, {"bilinear": [], "jbu": [], "featsharp": []}
         down = model.down[str(factor)]
         for scene in self.held_out:
             if f"tiles{factor}" not in scene:
                 continue
-            low = model.standardise(scene["low"].float()) - model.bias
-            tiled = model.standardise(scene[f"tiles{factor}"].float())
-            tiled = tiled - model.bias.repeat(1, 1, factor, factor)
-            borrowed = model.borrow(low, scene["photo"], factor)
+            low, borrowed, measured = self._maps(scene, factor)
             maps = {
                 "bilinear": F.interpolate(low, scale_factor=factor, mode="bilinear"),
                 "jbu": borrowed,
-                "featsharp": model.fuse(borrowed, tiled, factor),
+                "featsharp": model.fuse(borrowed, measured, factor),
             }
-            near = scene["boxes"][0, :, 2] >= 0.8 / factor
-            views = model.standardise(scene["views"][0, near].float())
+            boxes, views = self._large_views(scene, factor)
             for name, sharp in maps.items():
-                boxes = scene["boxes"][0, near]
                 _, predicted = featsharp.view_loss(sharp, views, boxes, down, model.bias)
-                found[name].append(featsharp.fidelity(predicted, views).mean())
-        return {name: float(torch.stack(v).mean()) for name, v in found.items() if v}
+                scores[name].append(featsharp.fidelity(predicted, views).mean())
+        return {name: float(torch.stack(v).mean()) for name, v in scores.items() if v}
 
 
-def _scenes(encoder, files, folder, seed, bf16, fours):
-    """`collect` for each file, kept in the folder: a second run reads them."""
+def cached_scenes(
+    encoder: nn.Module, files: Sequence[Path], folder: Path, seed: int, bf16: bool, scenes_4x: int
+) -> list[Scene]:
+    """`collect` for each file; the first `scenes_4x` of them also for 4x.
+
+    A second run reads what is in the folder; a file's name says all that a scene depends on.
+    """
     scenes = []
     for number, path in enumerate(files):
-        # the name is all that the scene depends on, so that no other one is ever read for it
-        factors = (2, 4) if number < fours else (2,)
-        about = hashlib.sha256(path.read_bytes())
-        about.update(f"{seed} {factors} {bf16}".encode())
-        kept = folder / f"{about.hexdigest()[:16]}.pt"
-        if not kept.is_file():
+        factors = (2, 4) if number < scenes_4x else (2,)
+        digest = hashlib.sha256(path.read_bytes())
+        digest.update(f"{seed} {factors} {bf16}".encode())
+        cached = folder / f"{digest.hexdigest()[:16]}.pt"
+        if not cached.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            scene_seed = int(about.hexdigest()[:12], 16)
-            with replacing(kept) as part:
+            scene_seed = int(digest.hexdigest()[:12], 16)
+            with replacing(cached) as part:
                 torch.save(collect(encoder, path, scene_seed, factors, bf16), part)
-            print(f"described {number + 1} of {len(files)}: {path.name}", flush=True)
-        scenes.append(torch.load(kept, weights_only=True))
+            print(f"encoded {number + 1} of {len(files)}: {path.name}", flush=True)
+        scenes.append(torch.load(cached, weights_only=True))
     return scenes
 
 
-def _length_of(args):
-    length = f"--steps {args.steps}" if args.steps else f"--minutes {args.minutes:g}"
-    return length + " --bf16" * bool(args.bf16)
-
-
-def run_command(args):
+def run_command(args: argparse.Namespace) -> int:
     """Run `python -m training.train featsharp`; returns the exit code."""
     out = args.out or Path("runs/featsharp")
     encoder = encoders.encoder("vit-s14")
     train_files, held_out = split_files(args.photos)
     order = torch.randperm(len(train_files), generator=torch.Generator().manual_seed(args.seed))
     train_files = [train_files[i] for i in order.tolist()]
-    scenes = _scenes(encoder, train_files, out / "views", args.seed, bool(args.bf16), FOURS)
-    checks = _scenes(encoder, held_out, out / "held_out", args.seed + 1000, False, len(held_out))
+    bf16 = bool(args.bf16)
+    scenes = cached_scenes(encoder, train_files, out / "views", args.seed, bf16, SCENES_4X)
+    held_out = cached_scenes(
+        encoder, held_out, out / "held_out", args.seed + 1000, False, len(held_out)
+    )
 
     rows = []
 
-    def log(row):
+    def log(row: dict[str, Any]) -> None:
         rows.append(row)
         print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
         with (out / "log.csv").open("w", newline="") as file:
@@ -303,18 +346,19 @@ def run_command(args):
     torch.manual_seed(args.seed)
     config = {"channels": encoder.channels, "cells": encoder.native_px // encoder.patch_px}
     model = featsharp.build(encoder="vit-s14", **config)
-    trainer = Trainer(model, scenes, checks, args.seed, log, bool(args.bf16))
+    trainer = Trainer(model, scenes, held_out, args.seed, log, bf16)
 
-    def length(part):
+    def length(part: int) -> dict[str, float]:
         if args.steps:
-            return {"steps": max(1, int(args.steps * SHARES[part]))}
-        return {"seconds": 60 * args.minutes * SHARES[part]}
+            return {"steps": max(1, int(args.steps * STEP_SHARES[part]))}
+        return {"seconds": 60 * args.minutes * STEP_SHARES[part]}
 
     trainer.train_jbu(**length(0))
     trainer.train_fusion(2, **length(1))
     trainer.train_fusion(4, start_from=2, **length(2))
     for factor in featsharp.FACTORS:
         log({"part": f"held out, {factor}x", **trainer.fidelities(factor)})
+    run_length = f"--steps {args.steps}" if args.steps else f"--minutes {args.minutes:g}"
     facts = {
         "name": "featsharp-vit-s14",
         "task": "features",
@@ -325,10 +369,10 @@ def run_command(args):
         "licence": "MIT",
         "author": "the authors of this course",
         "source": "trained by this course, from the paper FeatSharp (ICML 2025)",
-        "made_by": f"python -m training.train featsharp --photos FOLDER {_length_of(args)} "
-        f"({len(scenes)} scenes)",
+        "made_by": f"python -m training.train featsharp --photos FOLDER {run_length}"
+        f"{' --bf16' * bf16} ({len(scenes)} scenes)",
         "trained_on": "One scene of each training photograph of training/dataset.tsv "
-        f"(4x: of {min(FOURS, len(scenes))} of them); "
+        f"(4x: of {min(SCENES_4X, len(scenes))} of them); "
         "validation photographs and those of the notebooks held out.",
         "min_px": 56,
         "measured": {

@@ -318,9 +318,8 @@ def test_a_kept_scene_is_read_only_for_what_it_was_made_of(tmp_path, monkeypatch
         files.append(images.save(torch.rand(3, 8, 8), tmp_path / folder / "a.png"))
 
     def scenes(order, bf16=False):
-        return [
-            s["photo"].item() for s in training._scenes(None, order, tmp_path / "kept", 0, bf16, 1)
-        ]
+        cached = training.cached_scenes(None, order, tmp_path / "cache", 0, bf16, 1)
+        return [scene["photo"].item() for scene in cached]
 
     first = scenes(files)
     assert calls == [("one", (2, 4), False), ("other", (2,), False)]
