@@ -348,8 +348,8 @@ def load_network(name: str) -> nn.Module:
         return models.load_model(name)
     from mssnet_edu.models.mssnet_upscaler import MSSNetUpscaler
     from mssnet_edu.mssnet import MSSNet, MSSNetConfig
+    from training.checkpoint import load_weights
     from training.recipes import RECIPES
-    from training.train import load_weights
 
     about = json.loads(run.read_text(encoding="utf-8"))
     config, task = MSSNetConfig(**about["config"]), RECIPES[about["recipe"]].task

@@ -20,8 +20,8 @@ from mssnet_edu.models.catalogue import ModelInfo, save_model
 from mssnet_edu.mssnet import Ablation
 from mssnet_edu.mssnet.ablation import REMEDIES
 from training import benchmark
+from training.checkpoint import load_weights
 from training.export_mssnet import CORPUS, PAPER
-from training.train import load_weights
 
 NAME = "mssnet-ablation"
 LENGTHS_PX = (4, 5, 6, 7)  # of the kind of blur that they learned; see Blur in training/pairs.py

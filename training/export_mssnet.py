@@ -19,7 +19,7 @@ import torch
 
 from mssnet_edu.models.catalogue import ModelInfo, save_model
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
-from training.train import load_weights, start_weights
+from training.checkpoint import load_weights, load_widened
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf"
@@ -110,7 +110,7 @@ def mixed(config: dict, state: dict, share: float, earlier: dict) -> dict:
         raise ValueError(f"the share to mix in must lie between 0 and 1, got {share}")
     torch.manual_seed(0)
     start = MSSNet(MSSNetConfig(**config))
-    start_weights(start, earlier)
+    load_widened(start, earlier)
     return {
         name: ((1 - share) * state[name] + share * value).detach()
         for name, value in start.named_parameters()

@@ -1,4 +1,10 @@
-"""What the networks are trained for: to be right on average, or to look real."""
+"""Losses: for the least error on average, and for looking real.
+
+`outputs` are those of all stages, (N, 3, H, W) each, S1's at half size; `sharp` and `blurry` are
+(N, 3, H, W), sRGB in [0, 1]. All losses are scalars.
+"""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 __all__ = [
+    "LOSSES",
     "Discriminator",
     "adversarial",
     "bands",
@@ -15,131 +22,148 @@ __all__ = [
     "paper_loss",
     "perceptual",
     "psnr_loss",
-    "share_loss",
+    "relative_mse_loss",
     "targets",
     "texture",
 ]
 
 
-def targets(pictures: list[Tensor], sharp: Tensor) -> list[Tensor]:
-    """The truth at each output's own size: S1 is compared at half size, as in the paper's code."""
+def targets(outputs: list[Tensor], sharp: Tensor) -> list[Tensor]:
+    """The target at each output's own size: S1 is compared at half size, as in the paper's code."""
     half = F.interpolate(sharp, scale_factor=0.5, mode="bilinear", align_corners=True)
-    return [sharp if p.shape == sharp.shape else half for p in pictures]
+    return [sharp if output.shape == sharp.shape else half for output in outputs]
 
 
-def fourier_l1(picture: Tensor, sharp: Tensor) -> Tensor:
+def fourier_l1(output: Tensor, sharp: Tensor) -> Tensor:
     """Mean absolute difference of the 2-D spectra (two-sided, unnormalised, real and imaginary)."""
-    difference = torch.fft.fft2((picture - sharp).float())
+    difference = torch.fft.fft2((output - sharp).float())
     return torch.view_as_real(difference).abs().mean()
 
 
-def paper_loss(pictures: list[Tensor], sharp: Tensor) -> Tensor:
-    """MSSNet's loss: over all six outputs, L1 + 0.1 x L1 of the spectrum."""
-    pairs = zip(pictures, targets(pictures, sharp), strict=True)
-    return sum(F.l1_loss(p, t) + 0.1 * fourier_l1(p, t) for p, t in pairs)
+def paper_loss(outputs: list[Tensor], sharp: Tensor) -> Tensor:
+    """MSSNet's loss: over all six outputs, L1 + 0.1 x L1 of the spectrum (Kim et al. 2022)."""
+    pairs = zip(outputs, targets(outputs, sharp), strict=True)
+    return sum(F.l1_loss(x, y) + 0.1 * fourier_l1(x, y) for x, y in pairs)
 
 
-def psnr_loss(pictures: list[Tensor], sharp: Tensor) -> Tensor:
-    """Minus the PSNR in dB, averaged over photos, the earlier outputs counting a quarter.
+def psnr_loss(outputs: list[Tensor], sharp: Tensor) -> Tensor:
+    """Minus the PSNR in dB, averaged over photos; all outputs but the last count a quarter.
 
-    The floor keeps pairs that are already right (no blur at all) from ruling the batch.
+    The floor keeps pairs that are already right (no blur at all) from dominating the batch.
     """
     total = sharp.new_zeros(())
-    for p, t in zip(pictures, targets(pictures, sharp), strict=True):
-        error = (p - t).float().square().mean((1, 2, 3))
-        weight = 1.0 if p is pictures[-1] else 0.25
-        total = total + weight * 10 * torch.log10(error + 5e-4).mean()
+    for x, y in zip(outputs, targets(outputs, sharp), strict=True):
+        mse = (x - y).float().square().mean((1, 2, 3))
+        weight = 1.0 if x is outputs[-1] else 0.25
+        total = total + weight * 10 * torch.log10(mse + 5e-4).mean()
     return total
 
 
-def share_loss(pictures: list[Tensor], sharp: Tensor, given: Tensor) -> Tensor:
-    """Which share of the given photo's squared error is left, over photos and outputs.
+def relative_mse_loss(outputs: list[Tensor], sharp: Tensor, blurry: Tensor) -> Tensor:
+    """Squared error relative to the input's own, averaged over photos, summed over outputs.
 
-    1: nothing was gained. The floor lets photos that were sharp already count, but not rule.
-    Unlike an absolute error it does not reward a cautious median, which for blur is: do nothing.
+    1 for each output that gains nothing. The floor keeps inputs that are already sharp from
+    dominating. Unlike an absolute error it does not reward a cautious median, which for blur is:
+    do nothing.
     """
     total = sharp.new_zeros(())
-    wanted, before = targets(pictures, sharp), targets(pictures, given)
-    for p, t, b in zip(pictures, wanted, before, strict=True):
-        left, had = ((x - t).float().square().mean((1, 2, 3)) for x in (p, b))
-        total = total + (left / (had + 0.002)).mean()
+    sharp_at_size, blurry_at_size = targets(outputs, sharp), targets(outputs, blurry)
+    for x, y, b in zip(outputs, sharp_at_size, blurry_at_size, strict=True):
+        output_mse, input_mse = ((z - y).float().square().mean((1, 2, 3)) for z in (x, b))
+        total = total + (output_mse / (input_mse + 0.002)).mean()
     return total
 
 
-def perceptual(network: nn.Module, picture: Tensor, sharp: Tensor) -> Tensor:
-    """Distance between two photos in a classifier's eyes, each of its maps counting the same."""
+LOSSES: dict[str, Callable[[list[Tensor], Tensor, Tensor], Tensor]] = {
+    "paper": lambda outputs, sharp, blurry: paper_loss(outputs, sharp),
+    "psnr": lambda outputs, sharp, blurry: psnr_loss(outputs, sharp),
+    "relative_mse": relative_mse_loss,
+}
+
+
+# -- losses for answers that look real: between two photos (N, 3, H, W) ----------------------------
+
+
+def perceptual(network: nn.Module, output: Tensor, sharp: Tensor) -> Tensor:
+    """Distance between a classifier's features of two photos, each of its maps counting the same.
+
+    network: has `features(photo)`, a list of maps (Johnson et al. 2016).
+    """
     with torch.no_grad():
-        wanted = network.features(sharp)
-    found = network.features(picture)
+        targets = network.features(sharp)
+    features = network.features(output)
     # the last two stages see the whole patch at once; texture lives in the first five
     return sum(
-        (a - b).abs().mean() / b.abs().mean().clamp(min=1e-3)
-        for a, b in zip(found[:5], wanted[:5], strict=True)
+        (x - y).abs().mean() / y.abs().mean().clamp(min=1e-3)
+        for x, y in zip(features[:5], targets[:5], strict=True)
     )
 
 
 def bands(photo: Tensor) -> list[Tensor]:
-    """Brightness in three bands of about an octave, the finest first: (N, 1, H / 2^k, W / 2^k)."""
-    x, found = photo.mean(1, keepdim=True), []
+    """Laplacian pyramid of the brightness, three octaves, the finest first.
+
+    Returns [(N, 1, H, W), (N, 1, H / 2, W / 2), (N, 1, H / 4, W / 4)] (Burt and Adelson 1983).
+    """
+    x, pyramid = photo.mean(1, keepdim=True), []
     for _ in range(3):
         low = F.avg_pool2d(x, 2)
-        found.append(x - F.interpolate(low, scale_factor=2, mode="bilinear", align_corners=False))
+        pyramid.append(x - F.interpolate(low, scale_factor=2, mode="bilinear", align_corners=False))
         x = low
-    return found
+    return pyramid
 
 
-def texture(picture: Tensor, sharp: Tensor) -> Tensor:
-    """How far the local strength of fine structure differs from the truth's; 0: it is the same.
+def texture(output: Tensor, sharp: Tensor) -> Tensor:
+    """Relative difference of the local RMS contrast, band by band; 0: it is the same everywhere.
 
-    It asks for as much texture as the truth has in each place and band, not for the same one. The
+    It asks for as much texture as the target has in each place and band, not for the same one. The
     second differences stand beside the bands, or a ripple of two pixels would pass as texture.
     """
-    kernel = torch.tensor([[[[-0.25, 0.5, -0.25]]]], device=picture.device)
-    total = picture.new_zeros(())
-    pairs = list(zip(bands(picture), bands(sharp), strict=True))
-    grey, wanted = picture.mean(1, keepdim=True), sharp.mean(1, keepdim=True)
-    pairs += [(F.conv2d(grey, k), F.conv2d(wanted, k)) for k in (kernel, kernel.mT)]
-    for a, b in pairs:
-        side = max(4, 16 * a.shape[-1] // picture.shape[-1])
-        a, b = (F.avg_pool2d(t.square(), side, side // 2).add(1e-6).sqrt() for t in (a, b))
-        total = total + (a - b).abs().mean() / (b.mean() + 1e-3)
+    kernel = torch.tensor([[[[-0.25, 0.5, -0.25]]]], device=output.device)
+    total = output.new_zeros(())
+    pairs = list(zip(bands(output), bands(sharp), strict=True))
+    grey, target = output.mean(1, keepdim=True), sharp.mean(1, keepdim=True)
+    pairs += [(F.conv2d(grey, k), F.conv2d(target, k)) for k in (kernel, kernel.mT)]
+    for x, y in pairs:
+        window = max(4, 16 * x.shape[-1] // output.shape[-1])
+        x, y = (F.avg_pool2d(z.square(), window, window // 2).add(1e-6).sqrt() for z in (x, y))
+        total = total + (x - y).abs().mean() / (y.mean() + 1e-3)
     return total / len(pairs)
 
 
-def colour(picture: Tensor, sharp: Tensor) -> Tensor:
-    """Mean absolute difference of colour, brightness apart: noise must not make coloured flecks."""
-    difference = picture - sharp
+def colour(output: Tensor, sharp: Tensor) -> Tensor:
+    """Mean absolute difference of colour without brightness: noise must not make colour flecks."""
+    difference = output - sharp
     return (difference - difference.mean(1, keepdim=True)).abs().mean()
 
 
 def diversity(one: Tensor, other: Tensor, sharp: Tensor, blurry: Tensor) -> Tensor:
-    """Penalty when two draws for one photo differ too little from each other, in each band alone.
+    """Penalty when two samples for one photo differ too little from each other, in each band alone.
 
-    Enough is 0.7 of what had to be invented there. Asked in one band only, the draws would differ
+    Enough is 0.7 of what the input lacks there. Asked in one band only, the samples would differ
     by a ripple that nobody sees. 0 when they differ enough, 1 when they are the same.
     """
     total = sharp.new_zeros(())
-    parts = [bands(one), bands(other), bands(sharp - blurry)]
-    for a, b, missing in zip(*parts, strict=True):
-        needed, found = missing.abs().mean((1, 2, 3)), (a - b).abs().mean((1, 2, 3))
-        total = total + F.relu(1 - found / (0.7 * needed + 1e-4)).mean()
-    return total / len(parts[0])
+    pyramids = [bands(one), bands(other), bands(sharp - blurry)]
+    for x, y, lacking in zip(*pyramids, strict=True):
+        needed, difference = (z.abs().mean((1, 2, 3)) for z in (lacking, x - y))
+        total = total + F.relu(1 - difference / (0.7 * needed + 1e-4)).mean()
+    return total / len(pyramids[0])
 
 
 class Discriminator(nn.Module):
-    """A small U-Net that says for every pixel how much it looks like a photograph.
+    """A small conditional U-Net discriminator: a logit for every pixel, real or generated.
 
     It sees the photo and the small photo's enlargement, so it also notices what does not fit.
-    (N, 6, H, W) -> (N, 1, H, W). Source of the idea: Schoenfeld et al. 2020; Wang et al. 2021.
+    2 x (N, 3, H, W) -> (N, 1, H, W). Sources: Schoenfeld et al. 2020; Wang et al. 2021.
     """
 
     def __init__(self, width: int = 32):
         super().__init__()
         w = width
 
-        def conv(a, b, stride=1):
+        def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
             return spectral_norm(
-                nn.Conv2d(a, b, 4 if stride == 2 else 3, stride, padding=1, bias=False)
+                nn.Conv2d(inputs, outputs, 4 if stride == 2 else 3, stride, padding=1, bias=False)
             )
 
         self.first = nn.Conv2d(6, w, 3, padding=1)
@@ -149,16 +173,16 @@ class Discriminator(nn.Module):
 
     def forward(self, photo: Tensor, blurry: Tensor) -> Tensor:
         x = F.leaky_relu(self.first(torch.cat([photo, blurry], 1)), 0.2)
-        seen = []
+        skips = []
         for down in self.down:
-            seen.append(x)
+            skips.append(x)
             x = F.leaky_relu(down(x), 0.2)
         for up in self.up:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = F.leaky_relu(up(x), 0.2) + seen.pop()
+            x = F.leaky_relu(up(x), 0.2) + skips.pop()
         return self.last(x)
 
 
 def adversarial(scores: Tensor, real: bool) -> Tensor:
-    """Binary cross-entropy of the discriminator's scores against "all real" or "all made up"."""
+    """Binary cross-entropy of a discriminator's logits against "all real" or "all generated"."""
     return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, float(real)))

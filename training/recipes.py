@@ -1,27 +1,29 @@
-"""How each of the course's own networks is trained: one row a network, nothing hidden elsewhere."""
+"""How each of the course's own networks is trained: one row a network."""
 
 from dataclasses import dataclass, field
 
 from mssnet_edu.mssnet import MSSNetConfig
-from training import degradation
+from training.degradation import NON_UNIFORM_SHARE
 
 __all__ = ["RECIPES", "Recipe"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """task: which pairs ("deblur" or "upscale"). config: the network. size_px, batch: patches.
+    """What one network is trained on, and how.
 
-    rate, muon_rate: peak learning rates of AdamW (convolutions that touch colours) and of Muon (all
-    others). loss: "paper" (L1 and spectrum), "psnr", or "share" (of the squared error that is
-    left); changing it in mid-run costs more than it gives. hardness: of the blur, at the beginning
-    and at most (see degradation.py). gain_db: the blur grows harder while the network gains at
-    least this over its input. scales: train only the first (1) or the first two (2), on motions
-    `stretch` times as long: a long blur is a short one at their size, and their U-Nets do less
-    than a fiftieth and a sixth of all the work. kept: so many of the first scales stay as they are.
-    warped: share of the batches whose curved motions do not move the picture as a whole; these take
-    most of a small network's time. realism: adds perceptual, adversarial and diversity losses.
-    starts_from: another recipe whose weights it starts from.
+    task: which pairs ("deblur" or "upscale"). config: the network. size_px, batch: patches.
+    rate, muon_rate: peak learning rates of AdamW (parameters that touch colours) and of Muon (the
+    convolutions inside). loss: a key of `losses.LOSSES`; changing it in mid-run costs more than it
+    gives. difficulty: of the blur, at first and at most (see degradation.py). gain_db: the
+    difficulty rises while the network gains at least this over its input. scales: train only the
+    first (1) or the first two (2), on motions `stretch` times as long: a long blur is a short one
+    at their size, and their U-Nets do less than a fiftieth and a sixth of all the work. frozen: so
+    many of the first scales are not trained. non_uniform: share of the batches with camera motion
+    whose blur differs from place to place; they take most of a small network's time. adversarial:
+    train with perceptual, adversarial and diversity losses instead of `loss`. starts_from: the
+    recipe whose weights it starts from.
+    Raises ValueError if nothing is left to train, or S1 (half size) is to be trained adversarially.
     """
 
     name: str
@@ -32,14 +34,20 @@ class Recipe:
     rate: float = 8e-4
     muon_rate: float = 0.005
     loss: str = "paper"
-    hardness: tuple[float, float] = (0.0, 1.0)
+    difficulty: tuple[float, float] = (0.0, 1.0)
     gain_db: float = 1.3
     scales: int = 3
-    kept: int = 0
+    frozen: int = 0
     stretch: float = 1.0
-    warped: float = degradation.WARPED
-    realism: bool = False
+    non_uniform: float = NON_UNIFORM_SHARE
+    adversarial: bool = False
     starts_from: str | None = None
+
+    def __post_init__(self):
+        if self.frozen >= self.scales:
+            raise ValueError(f"{self.frozen} scales are frozen: nothing is left to train")
+        if self.adversarial and self.scales == 1:
+            raise ValueError("S1 answers at half size: train 2 or 3 scales adversarially")
 
 
 _UPSCALE = {"wf": 24, "scale": 24, "vscale": 16}  # narrower below: room for the noise channel
@@ -56,7 +64,7 @@ RECIPES = {
             batch=4,
             rate=5e-4,
             muon_rate=0.004,
-            loss="share",
+            loss="relative_mse",
         ),
         Recipe("upscale8-fidelity", "upscale", MSSNetConfig(**_UPSCALE), loss="psnr"),
         Recipe(
@@ -64,7 +72,7 @@ RECIPES = {
             "upscale",
             MSSNetConfig(**_UPSCALE, noise=True),
             rate=3e-4,
-            realism=True,
+            adversarial=True,
             starts_from="upscale8-fidelity",
         ),
         Recipe("ablation-full", "deblur", MSSNetConfig(**_SMALL)),

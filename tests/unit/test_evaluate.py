@@ -328,7 +328,7 @@ def test_cards_are_not_written_from_a_part(tmp_path, capsys):
 
 
 def test_a_training_run_can_be_evaluated(tmp_path):
-    from training.train import save_weights
+    from training.checkpoint import save_weights
 
     for recipe, cls in (("deblur", MSSNet), ("upscale8-realism", MSSNetUpscaler)):
         config = MSSNetConfig(4, 4, 4, noise="realism" in recipe)
