@@ -1,7 +1,7 @@
 """Training photographs: from a folder to patches, with some files held out for validation.
 
 Photographs are kept as bytes on the training device (a GPU holds the whole corpus), and patches are
-drawn where the picture has structure: drawn evenly, most of them would be sky.
+sampled where the picture has structure: sampled evenly, most of them would be sky.
 """
 
 import csv
@@ -22,7 +22,7 @@ __all__ = ["CORPUS_LIST", "Corpus", "photo_files", "split_files"]
 
 CORPUS_LIST = Path(__file__).with_name("dataset.tsv")  # one row a photograph, with its split
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
-CELL_PX = 32  # structure is measured on cells of this size
+CELL_PX = 32  # gradient energy is measured on cells of this size
 
 
 def photo_files(folder: str | Path) -> list[Path]:
@@ -65,9 +65,10 @@ def _hash(name: str) -> int:
 
 @dataclass
 class Corpus:
-    """Photographs as (3, H, W) byte tensors, and where in them to look.
+    """Photographs as (3, H, W) byte tensors, and how often each part of them is sampled.
 
-    cells: (M, 3) photo, top, left of each cell; weight: (M,) how likely a patch is drawn there.
+    cells: (M, 3) photo, top, left of each cell; weight: (M,), proportional to the probability that
+    a patch is centred there.
     """
 
     photos: list[Tensor]
@@ -76,7 +77,11 @@ class Corpus:
 
     @classmethod
     def load(
-        cls, files: list[Path], device: str = "cpu", scales=(1.0, 0.5), min_side: int = 160
+        cls,
+        files: list[Path],
+        device: str = "cpu",
+        scales: tuple[float, ...] = (1.0, 0.5),
+        min_side: int = 160,
     ) -> "Corpus":
         """Read the files once, at several sizes: smaller copies are sharper and show more.
 
@@ -100,31 +105,32 @@ class Corpus:
         photos = [p.to(device) for p in photos]
         cells, weight = [], []
         for i, photo in enumerate(photos):
-            c, w = _structure(photo)
-            cells.append(torch.cat([torch.full((len(c), 1), i, device=c.device), c], 1))
-            weight.append(w)
+            corners, energy = _gradient_energy(photo)
+            index = torch.full((len(corners), 1), i, device=corners.device)
+            cells.append(torch.cat([index, corners], 1))
+            weight.append(energy)
         return cls(photos, torch.cat(cells).cpu(), torch.cat(weight).cpu())
 
     def patches(self, count: int, size: int, generator: torch.Generator) -> Tensor:
-        """(count, 3, size, size) bytes, turned and mirrored at random; a CPU generator."""
+        """(count, 3, size, size) bytes, rotated and mirrored at random; a CPU generator."""
         chosen = torch.multinomial(self.weight, count, replacement=True, generator=generator)
         shift = torch.rand(count, 2, generator=generator)
-        turn = torch.randint(8, (count,), generator=generator).tolist()
-        found = []
-        for (photo, top, left), (dy, dx), t in zip(
-            self.cells[chosen].tolist(), shift.tolist(), turn, strict=True
+        symmetry = torch.randint(8, (count,), generator=generator)
+        patches = []
+        for (index, top, left), (dy, dx), turns in zip(
+            self.cells[chosen].tolist(), shift.tolist(), symmetry.tolist(), strict=True
         ):
-            p = self.photos[photo]
-            if min(p.shape[1:]) < size:  # a small photo: mirror it until a patch fits
-                p = _mirror(p, size)
-            y = _place(top + CELL_PX * dy - size / 2, p.shape[1] - size)
-            x = _place(left + CELL_PX * dx - size / 2, p.shape[2] - size)
-            patch = torch.rot90(p[:, y : y + size, x : x + size], t % 4, (1, 2))
-            found.append(patch.flip(2) if t >= 4 else patch)
-        return torch.stack(found)
+            photo = self.photos[index]
+            if min(photo.shape[1:]) < size:  # a small photo: mirror it until a patch fits
+                photo = _mirror(photo, size)
+            y = _clamped(top + CELL_PX * dy - size / 2, photo.shape[1] - size)
+            x = _clamped(left + CELL_PX * dx - size / 2, photo.shape[2] - size)
+            patch = torch.rot90(photo[:, y : y + size, x : x + size], turns % 4, (1, 2))
+            patches.append(patch.flip(2) if turns >= 4 else patch)
+        return torch.stack(patches)
 
 
-def _place(start: float, most: int) -> int:
+def _clamped(start: float, most: int) -> int:
     return max(0, min(int(start), most))
 
 
@@ -135,8 +141,8 @@ def _mirror(photo: Tensor, size: int) -> Tensor:
     return photo
 
 
-def _structure(photo: Tensor) -> tuple[Tensor, Tensor]:
-    """Top-left corners of the cells, and the square root of their mean gradient energy."""
+def _gradient_energy(photo: Tensor) -> tuple[Tensor, Tensor]:
+    """Top-left corners of the cells, and the RMS of the gradient in each."""
     grey = photo.float().mean(0) / 255
     dy, dx = grey.diff(dim=0)[:, :-1], grey.diff(dim=1)[:-1]
     energy = F.avg_pool2d((dy**2 + dx**2)[None, None], CELL_PX, ceil_mode=True)[0, 0]
