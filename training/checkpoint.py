@@ -6,6 +6,7 @@ exponential moving average, named as in MSSNet), and log.csv.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 
-def save_weights(state: dict[str, Tensor], path: Path) -> None:
+def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
     """Write named tensors as float32 safetensors, whole or not at all."""
     from safetensors.torch import save_file
 
@@ -53,7 +54,7 @@ def starting_weights(start: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_widened(model: nn.Module, state: dict[str, Tensor]) -> None:
+def load_widened(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Copy weights into a network that may be wider, or have the noise channel.
 
     It begins with the narrower network's outputs: weights from new to old channels start at zero
@@ -84,8 +85,8 @@ def save_run(
     folder: Path,
     about: dict[str, Any],
     state: dict[str, Any],
-    weights: dict[str, Tensor],
-    ema: dict[str, Tensor],
+    weights: Mapping[str, Tensor],
+    ema: Mapping[str, Tensor],
 ) -> None:
     """Write a run's files, each whole or not at all. run.json comes first: all others need it."""
     write_text(folder / "run.json", json.dumps(about, indent=1) + "\n")

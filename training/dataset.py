@@ -94,7 +94,9 @@ class Corpus:
             for s in scales:
                 width, height = round(image.width * s), round(image.height * s)
                 if min(width, height) >= min_side:
-                    small = image if s == 1 else image.resize((width, height), Image.BICUBIC)
+                    small = (
+                        image if s == 1 else image.resize((width, height), Image.Resampling.BICUBIC)
+                    )
                     copies.append(torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous())
             return copies
 

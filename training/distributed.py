@@ -56,7 +56,8 @@ class ProcessGroup:
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its mean over all processes: DDP for a module without it."""
         for p in parameters:
-            p.grad = self.mean(p.grad)
+            if p.grad is not None:
+                p.grad = self.mean(p.grad)
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """Wrap a module in DistributedDataParallel, which averages its gradients."""

@@ -51,7 +51,7 @@ def random_square(path: Path, generator: torch.Generator, side_px: int) -> Tenso
 
 @torch.inference_mode()
 def collect(
-    encoder: nn.Module,
+    encoder: Any,
     path: Path,
     seed: int = 0,
     factors: Sequence[int] = (2, 4),
@@ -90,7 +90,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: featsharp.FeatSharp,
         scenes: Sequence[Scene],
         held_out: Sequence[Scene] = (),
         seed: int = 0,
@@ -168,7 +168,7 @@ class Trainer:
 
     # -- JBU and the fixed pattern -------------------------------------------------------------
 
-    def train_jbu(self, **options: float) -> float:
+    def train_jbu(self, **options: Any) -> float:
         """Train JBU, the down-samplers and the fixed pattern; returns the mean loss of late.
 
         options: seconds or steps, and every, the steps between two rows of the log.
@@ -179,7 +179,7 @@ class Trainer:
         return self._fit("jbu", parameters, self._jbu_loss, rate=1e-2, **options)
 
     def _jbu_loss(self) -> Tensor:
-        model, total = self.model, 0
+        model, total = self.model, torch.zeros(())
         width = model.bias.shape[1]
         channels = torch.randperm(width, generator=self.generator)[: max(32, width // 6)]
         for scene in self._pick(1, self.scenes):
@@ -208,7 +208,7 @@ class Trainer:
                 inputs.append({**scene, "borrowed": borrowed.half(), "measured": measured.half()})
         return inputs
 
-    def train_fusion(self, factor: int, start_from: int | None = None, **options: float) -> float:
+    def train_fusion(self, factor: int, start_from: int | None = None, **options: Any) -> float:
         """Train the fusion to this factor; returns the mean loss of late.
 
         start_from: another factor, whose weights to copy. options: as for `train_jbu`.
@@ -230,7 +230,7 @@ class Trainer:
 
     def _whole_loss(self, scenes: list[Scene], factor: int) -> Tensor:
         """Fuse the whole of two scenes, and compare with all views that are large enough."""
-        model, total = self.model, 0
+        model, total = self.model, torch.zeros(())
         chosen = self._pick(2, scenes)
         for scene in chosen:
             sharp = model.fuse(scene["borrowed"].float(), scene["measured"].float(), factor)
@@ -246,7 +246,7 @@ class Trainer:
 
     def _window_loss(self, scenes: list[Scene], factor: int) -> Tensor:
         """Fuse only the cells around one small view, in each of three scenes."""
-        model, total = self.model, 0
+        model, total = self.model, torch.zeros(())
         chosen = self._pick(3, scenes)
         for scene in chosen:
             small = (scene["boxes"][0, :, 2] <= 0.62).nonzero()[:, 0]
@@ -298,7 +298,7 @@ class Trainer:
 
 
 def cached_scenes(
-    encoder: nn.Module, files: Sequence[Path], folder: Path, seed: int, bf16: bool, scenes_4x: int
+    encoder: Any, files: Sequence[Path], folder: Path, seed: int, bf16: bool, scenes_4x: int
 ) -> list[Scene]:
     """`collect` for each file; the first `scenes_4x` of them also for 4x.
 
@@ -348,7 +348,7 @@ def run_command(args: argparse.Namespace) -> int:
     model = featsharp.build(encoder="vit-s14", **config)
     trainer = Trainer(model, scenes, held_out, args.seed, log, bf16)
 
-    def length(part: int) -> dict[str, float]:
+    def length(part: int) -> dict[str, Any]:
         if args.steps:
             return {"steps": max(1, int(args.steps * STEP_SHARES[part]))}
         return {"seconds": 60 * args.minutes * STEP_SHARES[part]}

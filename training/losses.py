@@ -43,7 +43,8 @@ def fourier_l1(output: Tensor, sharp: Tensor) -> Tensor:
 def paper_loss(outputs: list[Tensor], sharp: Tensor) -> Tensor:
     """MSSNet's loss: over all six outputs, L1 + 0.1 x L1 of the spectrum (Kim et al. 2022)."""
     pairs = zip(outputs, targets(outputs, sharp), strict=True)
-    return sum(F.l1_loss(x, y) + 0.1 * fourier_l1(x, y) for x, y in pairs)
+    each = (F.l1_loss(x, y) + 0.1 * fourier_l1(x, y) for x, y in pairs)
+    return sum(each, sharp.new_zeros(()))
 
 
 def psnr_loss(outputs: list[Tensor], sharp: Tensor) -> Tensor:
@@ -93,10 +94,9 @@ def perceptual(network: nn.Module, output: Tensor, sharp: Tensor) -> Tensor:
         targets = network.features(sharp)
     features = network.features(output)
     # the last two stages see the whole patch at once; texture lives in the first five
-    return sum(
-        (x - y).abs().mean() / y.abs().mean().clamp(min=1e-3)
-        for x, y in zip(features[:5], targets[:5], strict=True)
-    )
+    pairs = zip(features[:5], targets[:5], strict=True)
+    each = ((x - y).abs().mean() / y.abs().mean().clamp(min=1e-3) for x, y in pairs)
+    return sum(each, output.new_zeros(()))
 
 
 def bands(photo: Tensor) -> list[Tensor]:

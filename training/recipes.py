@@ -1,6 +1,6 @@
 """How each of the course's own networks is trained: one row a network."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from mssnet_edu.mssnet import MSSNetConfig
 from training.degradation import NON_UNIFORM_SHARE
@@ -28,7 +28,7 @@ class Recipe:
 
     name: str
     task: str
-    config: MSSNetConfig = field(default_factory=lambda: MSSNetConfig(24, 24, 24))
+    config: MSSNetConfig
     size_px: int = 96
     batch: int = 8
     rate: float = 8e-4
@@ -50,8 +50,8 @@ class Recipe:
             raise ValueError("S1 answers at half size: train 2 or 3 scales adversarially")
 
 
-_UPSCALE = {"wf": 24, "scale": 24, "vscale": 16}  # narrower below: room for the noise channel
-_SMALL = {"wf": 8, "scale": 8, "vscale": 8}
+_UPSCALE = MSSNetConfig(24, 24, 16)  # narrower below: room for the noise channel
+_SMALL = MSSNetConfig(8, 8, 8)
 
 RECIPES = {
     r.name: r
@@ -66,18 +66,18 @@ RECIPES = {
             muon_rate=0.004,
             loss="relative_mse",
         ),
-        Recipe("upscale8-fidelity", "upscale", MSSNetConfig(**_UPSCALE), loss="psnr"),
+        Recipe("upscale8-fidelity", "upscale", _UPSCALE, loss="psnr"),
         Recipe(
             "upscale8-realism",
             "upscale",
-            MSSNetConfig(**_UPSCALE, noise=True),
+            replace(_UPSCALE, noise=True),
             rate=3e-4,
             adversarial=True,
             starts_from="upscale8-fidelity",
         ),
-        Recipe("ablation-full", "deblur", MSSNetConfig(**_SMALL)),
-        Recipe("ablation-equal-stages", "deblur", MSSNetConfig(**_SMALL, unets=(2, 2, 2))),
-        Recipe("ablation-rgb-only", "deblur", MSSNetConfig(**_SMALL, feature_propagation=False)),
-        Recipe("ablation-bilinear", "deblur", MSSNetConfig(**_SMALL, pixel_unshuffle=False)),
+        Recipe("ablation-full", "deblur", _SMALL),
+        Recipe("ablation-equal-stages", "deblur", replace(_SMALL, unets=(2, 2, 2))),
+        Recipe("ablation-rgb-only", "deblur", replace(_SMALL, feature_propagation=False)),
+        Recipe("ablation-bilinear", "deblur", replace(_SMALL, pixel_unshuffle=False)),
     )
 }

@@ -30,7 +30,7 @@ __all__ = ["Trainer"]
 
 WARM_UP_STEPS = 200
 MUON_WEIGHT_DECAY = 0.2  # without it Muon's weights grow until the network diverges
-MAX_GRADIENT_NORM = {True: 10.0, False: 20.0}  # with and without a discriminator
+MAX_GRADIENT_NORM, MAX_GRADIENT_NORM_ADVERSARIAL = 20.0, 10.0
 
 
 class _AllOutputs(nn.Module):
@@ -167,6 +167,7 @@ class Trainer:
         """Which share of the run is done; all processes must stop at the same step."""
         if minutes is not None:
             return self.group.broadcast(elapsed_s / (60 * minutes))
+        assert self.schedule  # run() has set it
         first, steps = self.schedule
         return (self.step - first) / steps
 
@@ -190,9 +191,8 @@ class Trainer:
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(
-            self.model.parameters(), MAX_GRADIENT_NORM[self.recipe.adversarial]
-        )
+        max_norm = MAX_GRADIENT_NORM_ADVERSARIAL if self.adversarial else MAX_GRADIENT_NORM
+        nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)
         for optimiser in self.optimisers:
             optimiser.step()
         self.ema.update_parameters(self.model)
@@ -218,7 +218,8 @@ class Trainer:
             pairs = self.pairs.batch(count, seed, difficulty, recipe.stretch, recipe.non_uniform)
             self._prefetched = turn, (*pairs, self.pairs.factors(count, seed))
         # every eighth pair: enlargement pairs lie sorted by their factor
-        return *(x[place::ahead] for x in self._prefetched[1]), seed + place
+        blurry, sharp, factors = (x[place::ahead] for x in self._prefetched[1])
+        return blurry, sharp, factors, seed + place
 
     def _optimisers(self, bf16: bool) -> list[torch.optim.Optimizer]:
         """AdamW for the few parameters that touch colours, Muon for all convolutions inside."""
