@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mssnet_edu import degrade
-from mssnet_edu.degrade.motion import shake_curves, smooth_curves
+from mssnet_edu.degrade.motion import cosine_series, inertial_walk
 from mssnet_edu.degrade.optics import convolve
 from mssnet_edu.images import quantize, to_linear, to_srgb
 from training.dataset import Corpus
@@ -275,8 +275,12 @@ def _camera_paths(lines: Tensor, generator: torch.Generator) -> Tensor:
     count, frames, _ = lines.shape
     time = torch.linspace(-1, 1, frames)[:, None]
     arcs = lines + 0.8 * torch.randn(count, 1, 2, generator=generator) * time**2
-    smooth = smooth_curves(count, frames, generator).float()
-    shake = shake_curves(count, frames, generator).float()
+    amplitudes = torch.randn(count, 4, 2, generator=generator)
+    smooth = cosine_series(torch.linspace(0, 1, frames), amplitudes)
+    pushes = torch.randn(32, count, 2, generator=generator)
+    jerks = torch.rand(32, count, 1, generator=generator) < 0.1
+    walk = inertial_walk(pushes, jerks).permute(1, 2, 0)  # (count, 2, 33)
+    shake = F.interpolate(walk, frames, mode="linear", align_corners=True).mT
     shares = torch.tensor([0.15, 0.1, 0.35, 0.4])
     index = torch.multinomial(shares, count, True, generator=generator)
     return torch.stack([lines, arcs, smooth, shake])[index, torch.arange(count)]
@@ -361,13 +365,13 @@ def _roll_angles(count: int, frames: int, generator: torch.Generator) -> Tensor:
 def _defocus(light: Tensor, generator: torch.Generator) -> Tensor:
     """Blur each patch by a disc of its own radius, 0.7 to 8 px."""
     radii = 0.7 + 7.3 * torch.rand(len(light), generator=generator)
-    return _convolve_each(light, [degrade.defocus_kernel(radius) for radius in radii])
+    return _convolve_each(light, [degrade.defocus_kernel(radius) for radius in radii.tolist()])
 
 
 def _gaussian_blur(photo: Tensor, largest_sigma_px: float, generator: torch.Generator) -> Tensor:
     """Blur each photo by a Gaussian of its own sigma, 0.05 px to the largest."""
     sigmas = 0.05 + (largest_sigma_px - 0.05) * torch.rand(len(photo), generator=generator)
-    return _convolve_each(photo, [degrade.gaussian_kernel(sigma) for sigma in sigmas])
+    return _convolve_each(photo, [degrade.gaussian_kernel(sigma) for sigma in sigmas.tolist()])
 
 
 def _vary_exposure(light: Tensor, generator: torch.Generator) -> Tensor:

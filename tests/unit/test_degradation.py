@@ -200,17 +200,17 @@ def test_non_uniform_blur_is_a_mean_of_light(corpus):
 
 
 def test_without_parallax_roll_and_objects_both_blurs_agree(corpus):
-    """In some patch at least: six in ten have no parallax, six in ten no roll."""
+    """Six in ten patches have no parallax, six in ten no roll: about nine of 24 have neither."""
     generator = seeded(1)
-    light = to_linear(corpus.patches(12, 96, generator).float() / 255)
+    light = to_linear(corpus.patches(24, 96, generator).float() / 255)
     time = torch.linspace(-6, 6, 97)
     corner = torch.stack([time.clamp(max=0), time.clamp(min=0)], -1)  # down, then to the right
-    path = corner.expand(12, -1, -1)
+    path = corner.expand(24, -1, -1)
     mean, middle = degradation.average_subframes(light, path, 6.0, 0.0, generator)
     inner = (..., slice(16, -16), slice(16, -16))
     difference = (mean - degradation.uniform_blur(light, path))[inner].abs().amax((1, 2, 3))
     assert torch.allclose(middle, light, atol=1e-4)
-    assert 2 <= int((difference < 1e-3).sum()) <= 8
+    assert 3 <= int((difference < 1e-3).sum()) <= 16
 
 
 # --- JPEG ----------------------------------------------------------------------------------------
