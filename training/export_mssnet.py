@@ -10,33 +10,53 @@ run that this one descends from: what was forgotten since comes back in part. Wh
 """
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
 
+import pandas as pd
 import torch
+from torch import Tensor
 
 from mssnet_edu.models.catalogue import ModelInfo, save_model
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from training.checkpoint import load_weights, load_widened
 
-ROOT = Path(__file__).resolve().parents[1]
-PAPER = "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf"
+__all__ = ["CARDS", "CORPUS", "PROVENANCE", "SETTINGS", "export", "interpolate_weights"]
+
 CORPUS = (
     "102 photographs of Debian's wallpaper and game packages (training/dataset.tsv "
     "names file, author and licence of each; 12 more were held out)"
 )
-
-CARDS = {
+PROVENANCE = {
+    "licence": "MIT (weights made by this project; see the corpus list for its photographs)",
+    "author": "mssnet_edu contributors; network by Kim, Lee and Cho (2022)",
+    "source": "trained by this project; architecture: "
+    "https://cg.postech.ac.kr/Research/MSSNet/MSSNet.pdf",
+}
+# which photos a network takes, and how much context a tile needs: see `ModelInfo`
+SETTINGS = {
     "deblur": {
-        "name": "mssnet-deblur",
         "task": "deblur",
         "architecture": "mssnet",
-        "summary": "MSSNet, trained by this course to remove motion blur and defocus.",
         "multiple_of": 16,
         "min_px": 32,
         "halo_px": 96,
+    },
+    "upscale": {
+        "task": "upscale",
+        "architecture": "mssnet-upscaler",
+        "factor": 8,
+        "multiple_of": 8,
+        "min_px": 16,
+        "halo_px": 16,
+    },
+}
+CARDS = {
+    "deblur": {
+        "name": "mssnet-deblur",
+        **SETTINGS["deblur"],
+        "summary": "MSSNet, trained by this course to remove motion blur and defocus.",
         "trained_on": f"{CORPUS}, blurred on the fly: lines, swings and shake, some with "
         "rotation, parallax and objects moving in front, defocus discs, averaged in linear light, "
         "with noise and JPEG.",
@@ -49,14 +69,10 @@ CARDS = {
     },
     "upscale8-fidelity": {
         "name": "mssnet-x8-fidelity",
-        "task": "upscale",
-        "architecture": "mssnet-upscaler",
+        **SETTINGS["upscale"],
         "summary": "MSSNet, trained by this course to enlarge 2, 4 or 8 times as faithfully as it "
         "can. Where it cannot know, it stays soft.",
-        "factor": 8,
-        "multiple_of": 8,
-        "min_px": 16,
-        "halo_px": 16,
+        "config": {"factors": [2, 4, 8]},
         "trained_on": f"{CORPUS}, reduced by 8 (mostly), 4 or 2, by averages or sometimes by "
         "bicubic interpolation, three in ten also with a soft blur, noise and often JPEG; rounded "
         "to 8 bits, then enlarged by bicubic interpolation.",
@@ -68,14 +84,13 @@ CARDS = {
     },
     "upscale8-realism": {
         "name": "mssnet-x8-realism",
-        "task": "upscale",
-        "architecture": "mssnet-upscaler",
+        **SETTINGS["upscale"],
         "summary": "MSSNet, trained by this course to enlarge so that the answer looks real. It "
         "draws one of many possible answers; the seed picks which.",
-        "factor": 8,
-        "multiple_of": 8,
-        "min_px": 16,
-        "halo_px": 16,
+        # Its training asks every answer to agree with the small photo at 1/8 only, so at 2x it
+        # overrides recorded pixels (consistency 23 dB). Without 2 on offer, `upscale` averages its
+        # 4x answer down.
+        "config": {"factors": [4, 8], "takes_seed": True},
         "trained_on": f"{CORPUS}, reduced and enlarged as for mssnet-x8-fidelity, with random "
         "numbers as a fourth channel. Began with the weights of mssnet-x8-fidelity. Graded by the "
         "strength of texture in each place and band, colours, a classifier's maps "
@@ -95,16 +110,15 @@ CARDS = {
         ),
     },
 }
-_UPSCALER = {"factors": [2, 4, 8]}
-# Its training asks of every answer to agree with the small photo at 1/8 only, so at 2x it overrides
-# recorded pixels (consistency 23 dB). Without 2 on offer, `upscale` averages its 4x answer down.
-_DRAWS = {"factors": [4, 8], "takes_seed": True}
 
 
-def mixed(config: dict, state: dict, share: float, earlier: dict) -> dict:
-    """Weights with a share of those of an earlier run, which this one descends from.
+def interpolate_weights(
+    config: dict, state: dict[str, Tensor], share: float, earlier: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """(1 - share) times the weights of a run plus share times those of the run it descends from.
 
-    The earlier network may be narrower; it is widened as the run's own start was (with seed 0).
+    config: of `MSSNetConfig`. The earlier network may be narrower; it is widened as the run's own
+    start was (with seed 0). Raises ValueError for a share outside (0, 1).
     """
     if not 0 < share < 1:
         raise ValueError(f"the share to mix in must lie between 0 and 1, got {share}")
@@ -118,47 +132,41 @@ def mixed(config: dict, state: dict, share: float, earlier: dict) -> dict:
 
 
 def export(
-    recipe: str, run: Path, folder: Path | None = None, mix: tuple[float, Path] | None = None
+    run: Path, folder: Path | None = None, mix: tuple[float, Path] | None = None
 ) -> ModelInfo:
-    """Write the network of a finished run; returns what the catalogue now knows about it."""
-    about = json.loads((run / "run.json").read_text())
-    if about["recipe"] != recipe:
-        raise ValueError(f"{run} is a run of {about['recipe']!r}, not of {recipe!r}")
-    config = {k: list(v) if isinstance(v, tuple) else v for k, v in about["config"].items()}
+    """Write the network of a training run; returns what the catalogue now knows about it.
+
+    folder: None for the course's own data/weights. mix: (share, earlier run), see
+    `interpolate_weights`. Raises ValueError for a run of a recipe that has no card.
+    """
+    about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    recipe, config = about["recipe"], about["config"]
+    if recipe not in CARDS:
+        raise ValueError(f"{run} is a run of {recipe!r}; cards are there for {', '.join(CARDS)}")
     state = load_weights(run / "ema.safetensors")
     made_by = f"python -m training.train {recipe}; python -m training.export_mssnet {recipe} RUN"
     if mix:
-        state = mixed(config, state, mix[0], load_weights(mix[1] / "ema.safetensors"))
+        state = interpolate_weights(config, state, mix[0], load_weights(mix[1] / "ema.safetensors"))
         made_by += f" --mix {mix[0]:g} EARLIER_RUN"
-    facts = dict(CARDS[recipe])
-    if facts["architecture"] == "mssnet-upscaler":
-        state = {f"network.{k}": v for k, v in state.items()}
-        config |= _DRAWS if config["noise"] else _UPSCALER
-    MSSNetConfig(**{k: v for k, v in about["config"].items()})  # refuse a damaged run early
-    return save_model(
-        state,
-        folder,
-        config=config,
-        licence="MIT (weights made by this project; see the corpus list for its photographs)",
-        author="mssnet_edu contributors; network by Kim, Lee and Cho (2022)",
-        source=f"trained by this project; architecture: {PAPER}",
-        made_by=made_by,
-        measured={"The run": _log(run / "log.csv", about)},
-        **facts,
-    )
+    card = dict(CARDS[recipe])
+    if card["task"] == "upscale":
+        state = {f"network.{key}": value for key, value in state.items()}
+    measured = {"The run": _run_facts(run, about)}
+    card["config"] = config | card.get("config", {})
+    return save_model(state, folder, made_by=made_by, measured=measured, **PROVENANCE, **card)
 
 
-def _log(path: Path, about: dict) -> dict:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    last = rows[-1]
-    parts = [*about.get("before", []), about]  # a run may begin with the weights of another
-    found = {"runs": len(parts)} if len(parts) > 1 else {}
-    found["steps"] = sum(part["step"] for part in parts)
-    found["hours"] = round(sum(part["seconds"] for part in parts) / 3600, 2)
-    found["validation patches, input (dB)"] = float(last["input"])
-    found["validation patches, answer (dB)"] = float(list(last.values())[-1])
-    return found
+def _run_facts(run: Path, about: dict) -> dict[str, float]:
+    """Length and last validation of a run, with the runs whose weights it began with."""
+    last = pd.read_csv(run / "log.csv").iloc[-1]
+    runs = [*about.get("before", []), about]
+    facts = {"runs": len(runs)} if len(runs) > 1 else {}
+    return facts | {
+        "steps": sum(each["step"] for each in runs),
+        "hours": round(sum(each["seconds"] for each in runs) / 3600, 2),
+        "validation patches, input (dB)": float(last["input"]),
+        "validation patches, answer (dB)": float(last.iloc[-1]),
+    }
 
 
 def main() -> int:
@@ -168,9 +176,10 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--mix", nargs=2, metavar=("SHARE", "RUN"), help="of an earlier run")
     args = parser.parse_args()
-    mix = (float(args.mix[0]), Path(args.mix[1])) if args.mix else None
-    info = export(args.recipe, args.run, mix=mix)
-    size = sum(f.bytes for f in info.files)
+    if (recipe := json.loads((args.run / "run.json").read_text())["recipe"]) != args.recipe:
+        parser.error(f"{args.run} is a run of {recipe!r}, not of {args.recipe!r}")
+    info = export(args.run, mix=(float(args.mix[0]), Path(args.mix[1])) if args.mix else None)
+    size = sum(file.bytes for file in info.files)
     print(f"{info.name}: {info.parameters:,} parameters, {size:,} bytes")
     return 0
 

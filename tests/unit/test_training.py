@@ -284,10 +284,10 @@ def test_an_earlier_runs_weights_can_be_mixed_in():
     load_widened(start, narrow)
     begun = weights(start)
     trained = {k: v + 1 for k, v in begun.items()}
-    mixture = export_mssnet.mixed(wider.to_dict(), trained, 0.25, narrow)
+    mixture = export_mssnet.interpolate_weights(wider.to_dict(), trained, 0.25, narrow)
     assert all(torch.allclose(mixture[k], begun[k] + 0.75, atol=1e-6) for k in begun)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        export_mssnet.mixed(wider.to_dict(), trained, 15, narrow)
+        export_mssnet.interpolate_weights(wider.to_dict(), trained, 15, narrow)
 
 
 # --- several processes ---------------------------------------------------------------------------

@@ -11,7 +11,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from training import evaluate
+import pandas as pd
+
+from mssnet_edu.files import write_text
+from training import report
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "evaluation.md"
@@ -81,21 +84,21 @@ without drawing anything anew. *realesrgan-x4* is applied twice and reduced to 8
 }
 
 
-def page(folder):
+def page(folder: Path) -> str:
     """The whole page as text."""
     text = INTRO
     for task, part in PARTS.items():
         path = folder / f"evaluation-{task}.csv"
         if not path.is_file():
             continue
-        text += f"\n{part}\n{evaluate.render(task, evaluate.read_table(path))}"
+        text += f"\n{part}\n{report.render(task, pd.read_csv(path))}"
         for name, alt in FIGURES[task].items():
             if (folder / f"evaluation-{name}").is_file():
                 text += f"\n![{alt}](evaluation-{name})\n"
     return text + "\n<!-- rendered by tools/docs/render_evaluation.py; do not edit -->\n"
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     """Copy, render, or check."""
     check = "--check" in arguments
     for folder in (Path(a) for a in arguments if not a.startswith("--")):
@@ -107,7 +110,7 @@ def main(arguments):
     if check and (not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text):
         sys.exit(f"{PAGE} is out of date. Run: python -m tools.docs.render_evaluation")
     if not check:
-        PAGE.write_text(text, encoding="utf-8")
+        write_text(PAGE, text)
         print(PAGE)
 
 

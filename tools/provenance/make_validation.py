@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from mssnet_edu import images
-from training.benchmark import SIDE_PX, busiest
+from training.benchmark import SIDE_PX, textured_crops
 from training.dataset import CORPUS_LIST
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "validation"
@@ -47,7 +47,7 @@ def main():
             print(f"note: {path.name} was rebuilt with other bytes; its crops may differ a little")
         photo = images.load(path)
         count = 1 if source["file"] in ONLY_ONE else COUNT
-        corners = CHOSEN.get(source["file"]) or busiest(photo, (SIDE_PX, SIDE_PX), count)
+        corners = CHOSEN.get(source["file"]) or textured_crops(photo, (SIDE_PX, SIDE_PX), count)
         for number, (left, top) in enumerate(corners, start=1):
             title = source["file"].rsplit("__", 1)[-1].rsplit(".", 1)[0].split("_")[0].lower()
             name = f"{title}_{number}.webp"

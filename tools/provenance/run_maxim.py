@@ -294,7 +294,7 @@ def score(graph, photos, path, again):
     # motion first: it is what the course quotes, and the whole takes an hour or two
     groups = ("motion", "defocus", "sharp")
     for trial in sorted(benchmark.blurred(photos), key=lambda t: groups.index(t.group)):
-        key, fingerprint = (trial.name, trial.blur), benchmark.fingerprint(trial.sharp)
+        key, fingerprint = (trial.name, trial.case), benchmark.fingerprint(trial.sharp)
         if key in rows and rows[key]["sha256"] == fingerprint:
             continue
         start = time.perf_counter()
@@ -307,10 +307,10 @@ def score(graph, photos, path, again):
         )
         cells = [f"{found[0]:.3f}", f"{found[1]:.4f}", f"{found[2]:.4f}", f"{took:.1f}"]
         rows[key] = dict(
-            zip(COLUMNS, (trial.name, trial.group, trial.blur, fingerprint, *cells), strict=True)
+            zip(COLUMNS, (trial.name, trial.group, trial.case, fingerprint, *cells), strict=True)
         )
         before = metrics.psnr(trial.photo, trial.sharp)
-        print(f"{trial.name:28} {trial.blur:22} {before:6.2f} -> {found[0]:6.2f} dB", flush=True)
+        print(f"{trial.name:28} {trial.case:22} {before:6.2f} -> {found[0]:6.2f} dB", flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as table:
             writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")

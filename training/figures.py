@@ -1,0 +1,158 @@
+"""The figures of an evaluation: gains as bars, perception against distortion, grids of photos."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mssnet_edu import degrade, images, restore, samples
+from mssnet_edu.files import replacing
+from mssnet_edu.show import look
+from training.benchmark import Degraded, textured_crops
+from training.report import GROUPS, method_title
+from training.scoring import MAXIM
+
+__all__ = ["examples", "gain_bars", "perception_distortion", "real_photos"]
+
+EXAMPLES, EXAMPLE_PX, REAL_PX = 3, 176, 760
+NOT_SHOWN = ("unsharp", "Richardson", "-U")  # too many columns would be too small to see
+GAP_PX, TITLE_PX, GRID_DPI = 6, 44, 200
+OTHERS = "#98a5b1"  # the course's networks are drawn in ink, all others in this grey
+
+
+def examples(
+    path: Path,
+    photos: dict[str, Tensor],
+    answer_all: Callable[[dict[str, Tensor]], Iterable[tuple[Degraded, dict[str, Tensor]]]],
+) -> None:
+    """The most textured place of a few photos, a column a method, each pixel shown 2 x 2.
+
+    answer_all: as `scoring.deblur_all`, of which the camera motion is shown, or as
+    `scoring.upscale_all`, of which 8x is.
+    """
+    names = list(photos)
+    # spread over the list, so that two crops of one photo do not take two places
+    spread = np.linspace(0, len(names) - 1, min(EXAMPLES, len(names))).round().astype(int)
+    chosen = []
+    for name in (names[i] for i in spread):
+        degraded = answer_all({name: photos[name]})
+        chosen.append(next(d for d in degraded if d[0].case.startswith(("camera", "8x"))))
+    side = min(EXAMPLE_PX, *(min(case.sharp.shape[1:]) for case, _ in chosen))
+    rows = []
+    for case, answers in chosen:
+        [corner] = textured_crops(case.sharp, (side, side), stride=16)
+        given = degrade.enlarge(case.photo, case.factor, "nearest")
+        shown = {"input": given, **answers, "truth": case.sharp}
+        crops = {
+            _short(method): images.crop(photo, (*corner, side, side))
+            for method, photo in shown.items()
+            if not any(word in method for word in NOT_SHOWN)
+        }
+        rows.append({title: degrade.enlarge(crop, 2, "nearest") for title, crop in crops.items()})
+    _save_grid(path, rows)
+
+
+def _short(method: str) -> str:
+    return method.replace("mssnet-", "").replace("Richardson-Lucy", "R.-L.").replace("kernel", "k.")
+
+
+def real_photos(path: Path, network: nn.Module) -> None:
+    """The course's really blurred photos: as given, as MAXIM answered, as the network answers."""
+    rows = []
+    for name in samples.names("blurred"):
+        photo = samples.load(name)
+        size = round(REAL_PX * photo.shape[1] / photo.shape[2]), REAL_PX
+        row = {
+            "as given": photo,
+            f"{MAXIM} (computed beforehand)": images.load(samples.find_data(f"maxim/{name}.webp")),
+            "mssnet-deblur": restore.deblur(photo, network),
+        }
+        rows.append({title: degrade.resample(each, size) for title, each in row.items()})
+    _save_grid(path, rows)
+
+
+def _save_grid(path: Path, rows: list[dict[str, Tensor]]) -> None:
+    """Photos pixel for pixel, a row each dict, with its keys as the titles of the columns."""
+    framed = [[F.pad(p, (GAP_PX,) * 4, value=1.0) for p in row.values()] for row in rows]
+    grid = F.pad(
+        torch.cat([torch.cat(row, 2) for row in framed], 1), (0, 0, TITLE_PX, 0), value=1.0
+    )
+    height, width = grid.shape[1:]
+    figure = Figure((width / GRID_DPI, height / GRID_DPI))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(grid.clamp(0, 1).permute(1, 2, 0).numpy(), interpolation="nearest")
+    axes.axis("off")
+    for column, title in enumerate(rows[0]):
+        middle = (column + 0.5) * width / len(rows[0])
+        axes.text(middle, TITLE_PX, title, fontsize=7.5, ha="center", va="bottom")
+    _save(figure, path, GRID_DPI)
+
+
+def gain_bars(path: Path, table: pd.DataFrame, groups: list[str]) -> None:
+    """How many dB each method gains, one panel per group."""
+    rows = [table[table.group == group].dropna(subset="gain_db") for group in groups]
+    figure, panels = _panels(max(map(len, rows)) * 0.28 + 1, groups, "gain in PSNR, dB")
+    for axes, methods in zip(panels, rows, strict=True):
+        names, colours = methods.method.map(method_title), methods.method.map(_colour)
+        bars = axes.barh(names, methods.gain_db, color=colours, height=0.65)
+        axes.bar_label(bars, fmt=" {:+.2f} ", fontsize=8, color=look.INK)
+        axes.invert_yaxis()
+        axes.axvline(0, color=look.MUTED, lw=0.8)
+        axes.margins(x=0.22)
+        axes.spines["left"].set_visible(False)
+    _save(figure, path, 150)
+
+
+def perception_distortion(path: Path, table: pd.DataFrame, groups: list[str]) -> None:
+    """Right on average, or real to the eye: each method in the plane of PSNR and ST-LPIPS."""
+    figure, panels = _panels(4.2, groups, "PSNR, dB: right on average →")
+    for axes, group in zip(panels, groups, strict=True):
+        rows = table[table.group == group]
+        axes.scatter(rows.psnr_db, rows.st_lpips, color=rows.method.map(_colour), s=42, zorder=3)
+        for row in rows.itertuples():
+            # neighbours are often a rival and one of ours: their names go to opposite sides
+            shift, side = (-7, "right") if "mssnet" in row.method else (7, "left")
+            axes.annotate(
+                row.method,
+                (row.psnr_db, row.st_lpips),
+                (shift, 0),
+                textcoords="offset points",
+                ha=side,
+                va="center",
+                fontsize=8,
+                color=look.INK,
+            )
+        axes.margins(x=0.35, y=0.15)
+        axes.invert_yaxis()
+        axes.set_ylabel("ST-LPIPS: looks like the photo →", fontsize=8, color=look.MUTED)
+        axes.grid(color=look.RULE, lw=0.6)
+    _save(figure, path, 150)
+
+
+def _colour(method: str) -> str:
+    return look.INK if "mssnet" in method else OTHERS
+
+
+def _panels(height_in: float, groups: list[str], xlabel: str) -> tuple[Figure, list[Axes]]:
+    """A figure with one panel per group of the table, side by side."""
+    figure = Figure((9.4, height_in), layout="tight", facecolor=look.PAPER)
+    panels = figure.subplots(1, len(groups), squeeze=False)[0]
+    for axes, group in zip(panels, groups, strict=True):
+        axes.set_title(GROUPS[group], fontsize=9, color=look.INK)
+        axes.set_xlabel(xlabel, fontsize=8, color=look.MUTED)
+        axes.tick_params(labelsize=8, colors=look.INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_facecolor(look.PAPER)
+    return figure, panels
+
+
+def _save(figure: Figure, path: Path, dpi: int) -> None:
+    options = {".jpg": {"pil_kwargs": {"quality": 90}}, ".png": {"metadata": {"Software": None}}}
+    with replacing(path) as part:
+        figure.savefig(part, dpi=dpi, **options[path.suffix])

@@ -1,0 +1,241 @@
+"""Turn scores into what people read: the table, the targets and the model cards."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from mssnet_edu.files import write_text
+from mssnet_edu.models import catalogue
+from training.scoring import MAXIM, METRICS, THREADS
+
+__all__ = [
+    "CARD_TITLE",
+    "GROUPS",
+    "TARGETS",
+    "Target",
+    "render",
+    "summarise",
+    "update_cards",
+    "write_table",
+]
+
+BASELINES = ("input", "bicubic")  # what gains are counted from
+DEBLUR, FIDELITY, REALISM = "mssnet-deblur", "mssnet-x8-fidelity", "mssnet-x8-realism"
+CARD_TITLE = "Validation photographs (python -m training.evaluate)"
+GROUPS = {
+    "motion": "Motion blur of 15 to 30 px: a line, a hand, a trembling hand",
+    "defocus": "Defocus, a disc of 2 to 6 px radius",
+    "sharp": "A sharp photo, which must come back unharmed",
+    "clean 8x": "8x, from a clean small photo",
+    "clean 4x": "4x, from a clean small photo",
+    "clean 2x": "2x, from a clean small photo",
+    "dirty 8x": "8x, from a small photo with blur, noise and JPEG",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """How the numbers of a column are printed; sign "+": always with one."""
+
+    heading: str
+    digits: int = 0
+    unit: str = ""
+    sign: str = ""
+
+    def text(self, value: float) -> str:
+        """The number as people read it. An infinite PSNR means that nothing differs."""
+        return "no error" if np.isinf(value) else f"{value:{self.sign},.{self.digits}f}"
+
+
+COLUMNS = {
+    "pictures": Column("pictures"),
+    "psnr_db": Column("PSNR, dB", 2, " dB"),
+    "gain_db": Column("gain, dB", 2, " dB", "+"),
+    "ssim": Column("SSIM", 3),
+    "st_lpips": Column("ST-LPIPS", 3),
+    "consistency_db": Column("consistency, dB", 1, " dB"),
+    "projected_db": Column("after projection, dB", 1, " dB"),
+    "apart_levels": Column("two draws apart, grey levels", 1),
+    "apart_st_lpips": Column("two draws apart, ST-LPIPS", 3),
+    "seconds": Column("seconds", 2, " s"),
+    "parameters": Column("parameters"),
+    "weights_mb": Column("weights, MB", 2, " MB"),
+}
+NOT_ON_PAGE = ("weights_mb",)
+NOT_ON_CARDS = ("pictures", "apart_st_lpips", "parameters", "weights_mb")
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def summarise(
+    scores: pd.DataFrame,
+    networks: dict[str, nn.Module],
+    seconds: dict[str, float],
+    maxim_parameters: int,
+) -> pd.DataFrame:
+    """One row per group and method, in order of appearance: means over the pictures.
+
+    scores: a row for each `scoring.Score`. The gain is the mean of the differences to the input (or
+    to bicubic), picture by picture. A method whose scores are known for some pictures of a group
+    only is left out there: the mean over others is another number. Rounded as `write_table` does,
+    so that a page rendered from the CSV is the same to the last digit.
+    """
+    is_baseline = scores.method.isin(BASELINES)
+    case = ["photo", "group", "case"]
+    baseline = scores[is_baseline].set_index(case).psnr_db.rename("baseline_db")
+    scores = scores.join(baseline, on=case)
+    # a half-size answer is another task; an untouched photo has no error to gain upon
+    gains = ~is_baseline & ~scores.method.str.contains("S1-U") & np.isfinite(scores.baseline_db)
+    scores["gain_db"] = (scores.psnr_db - scores.baseline_db).where(gains)
+    rows = scores.groupby(["group", "method"], sort=False)
+    table = rows[[METRICS[0], "gain_db", *METRICS[1:]]].mean(skipna=False)
+    table.insert(0, "pictures", rows.size())
+    table = table[table.pictures == table.groupby("group").pictures.transform("max")].reset_index()
+    infos = {name: network.info for name, network in networks.items()}
+    parameters = {name: info.parameters for name, info in infos.items()} | {MAXIM: maxim_parameters}
+    megabytes = {name: sum(f.bytes for f in info.files) / 1e6 for name, info in infos.items()}
+    table["seconds"] = table.method.map(seconds).astype(float)
+    table["parameters"] = table.method.map(parameters).astype("Int64")
+    table["weights_mb"] = table.method.map(megabytes).astype(float)
+    return table.round(4)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """The table as CSV, fractions with four decimals."""
+    write_text(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target that the project set itself: what a number of `method` has to be.
+
+    group, column: where in the table the number stands. met: called with the number and, where a
+    rival is named, with that method's number.
+    """
+
+    method: str
+    title: str
+    group: str
+    column: str
+    met: Callable[..., bool]
+    rival: str | None = None
+
+    def judge(self, table: pd.DataFrame) -> tuple[str, str, str]:
+        """(target, numbers, "met" or "not met"); "not measured" where a number is missing."""
+        numbers = table[table.group == self.group].set_index("method")[self.column].dropna()
+        methods = [self.method, self.rival] if self.rival else [self.method]
+        title, column = f"{self.method}: {self.title}", COLUMNS[self.column]
+        if not set(methods) <= set(numbers.index):
+            return title, "–", "not measured"
+        values = numbers[methods].tolist()
+        text = " against ".join(column.text(value) + column.unit for value in values)
+        return title, text, "met" if self.met(*values) else "not met"
+
+
+def _size_targets(name: str, group: str) -> tuple[Target, Target]:
+    return (
+        Target(name, "at most 4 million parameters", group, "parameters", lambda n: n <= 4e6),
+        Target(name, "at most 8 MB", group, "weights_mb", lambda mb: mb <= 8),
+    )
+
+
+# fmt: off
+TARGETS = {
+    "deblur": (
+        Target(DEBLUR, "gain of 3.0 dB or more", "motion", "gain_db", lambda gain: gain >= 3),
+        Target(DEBLUR, f"more than {MAXIM} on the same pictures", "motion", "gain_db",
+               lambda own, rival: own > rival, MAXIM),
+        Target(DEBLUR, "S3-U3 at least 0.2 dB above S2-U1", "motion", "psnr_db",
+               lambda last, early: last >= early + 0.2, f"{DEBLUR} S2-U1"),
+        Target(DEBLUR, "a sharp photo comes back at 38 dB or more", "sharp", "psnr_db",
+               lambda psnr: psnr >= 38),
+        *_size_targets(DEBLUR, "motion"),
+        Target(DEBLUR, f"512 x 512 px in 3 s or less on {THREADS} threads", "motion", "seconds",
+               lambda seconds: seconds <= 3),
+    ),
+    "upscale8": (
+        Target(FIDELITY, "0.2 dB or more above rrdn-x8", "clean 8x", "psnr_db",
+               lambda own, rival: own >= rival + 0.2, "rrdn-x8"),
+        Target(FIDELITY, "4x above bicubic", "clean 4x", "gain_db", lambda gain: gain > 0),
+        Target(FIDELITY, "2x above bicubic", "clean 2x", "gain_db", lambda gain: gain > 0),
+        Target(REALISM, "ST-LPIPS at most 0.75 of rrdn-x8's", "clean 8x", "st_lpips",
+               lambda own, rival: own <= 0.75 * rival, "rrdn-x8"),
+        Target(REALISM, "consistency of 30 dB or more before projection", "clean 8x",
+               "consistency_db", lambda consistency: consistency >= 30),
+        Target(REALISM, "consistency of 45 dB or more after projection", "clean 8x",
+               "projected_db", lambda consistency: consistency >= 45),
+        *_size_targets(FIDELITY, "clean 8x"),
+        Target(FIDELITY, f"128 x 128 to 1024 x 1024 px in 12 s or less on {THREADS} threads",
+               "clean 8x", "seconds", lambda seconds: seconds <= 12),
+        *_size_targets(REALISM, "clean 8x"),
+    ),
+}
+# fmt: on
+
+
+# --- pages and cards ------------------------------------------------------------------------------
+
+
+def render(task: str, table: pd.DataFrame) -> str:
+    """The table as Markdown, one part per group, followed by the targets.
+
+    table: as `summarise` returns it, or read back from its CSV: the same text either way.
+    """
+    parts = []
+    for group, rows in table.groupby("group", sort=False):
+        cells = {"": rows.method.map(method_title)}
+        for key, column in COLUMNS.items():
+            if key not in NOT_ON_PAGE and rows[key].notna().any():
+                cells[column.heading] = rows[key].map(column.text, na_action="ignore").fillna("")
+        alignment = ["left"] + ["right"] * (len(cells) - 1)
+        parts += [f"### {GROUPS[group]}", _markdown(pd.DataFrame(cells), alignment)]
+    found = [target.judge(table) for target in TARGETS[task]]
+    found = pd.DataFrame(found, columns=["target", "found", ""])
+    return "\n\n".join([*parts, "### Targets", _markdown(found, ["left"] * 3)]) + "\n"
+
+
+def _markdown(table: pd.DataFrame, alignment: list[str]) -> str:
+    # the cells are formatted already: tabulate must not take them for numbers again
+    return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def method_title(method: str) -> str:
+    """The name of a method as tables and figures print it."""
+    return method + " (half size)" if "S1-U" in method else method
+
+
+def update_cards(table: pd.DataFrame, names: Iterable[str], folder: Path | None = None) -> None:
+    """Write what was measured into the model cards of these networks.
+
+    Numbers that others measured are kept; those of an earlier evaluation are replaced.
+    """
+    columns = {key: column for key, column in COLUMNS.items() if key not in NOT_ON_CARDS}
+    for name in names:
+        info = catalogue.info(name, folder)
+        measured = {k: v for k, v in info.measured.items() if not k.startswith(CARD_TITLE)}
+        shown = table[[_on_card(method, name) for method in table.method]]
+        for group, rows in shown.groupby("group", sort=False):
+            measured[f"{CARD_TITLE}: {GROUPS[group]}"] = {
+                method_title(row["method"]): {
+                    column.heading: round(row[key], column.digits)
+                    for key, column in columns.items()
+                    if np.isfinite(row[key])
+                }
+                for row in rows.to_dict("records")
+            }
+        catalogue.write_info(dataclasses.replace(info, measured=measured), folder)
+
+
+def _on_card(method: str, name: str) -> bool:
+    """A card shows the network itself, its stages, and its rivals with networks."""
+    rivals = (*BASELINES, MAXIM, "rrdn-x8", "realesrgan-x4")
+    return method in (*rivals, name) or method.startswith(f"{name} S")
