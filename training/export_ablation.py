@@ -14,22 +14,22 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mssnet_edu import degrade, images, metrics
 from mssnet_edu.models.catalogue import ModelInfo, save_model
-from mssnet_edu.mssnet import Ablation
-from mssnet_edu.mssnet.ablation import REMEDIES
+from mssnet_edu.mssnet import Ablation, MSSNetConfig
 from training import benchmark
 from training.checkpoint import load_weights
-from training.export_mssnet import CORPUS, PAPER
+from training.export_mssnet import CORPUS, PROVENANCE, SETTINGS
+
+__all__ = ["blurred", "export", "gains", "seeds_of"]
 
 NAME = "mssnet-ablation"
-LENGTHS_PX = (4, 5, 6, 7)  # of the kind of blur that they learned; see Blur in training/pairs.py
+LENGTHS_PX = (4, 5, 6, 7)  # of the motions they are trained on; see Blur in training/degradation.py
 ANGLES_DEG = (-20, -10, 0, 10, 20)
 SIDE_PX = 192
-
-
-RUNS = {  # the kind in the set -> the name that its recipe and its run have
+RECIPES = {  # the kind of network -> its recipe, without "ablation-": the folder of its runs
     "full": "full",
     "equal stages": "equal-stages",
     "colours only": "rgb-only",
@@ -38,68 +38,71 @@ RUNS = {  # the kind in the set -> the name that its recipe and its run have
 
 
 def seeds_of(folder: Path) -> dict[str, list[int]]:
-    """For each kind the seeds that are there, trained to the end, all for the same steps."""
+    """The seeds of each kind that were trained to the end; those of "full" that are there.
+
+    Exits with a message if too few networks are there, or if some were trained longer than others.
+    """
     steps: dict[str, dict[int, int]] = {}
     for file in sorted(folder.glob("*/done")):
-        name, seed = file.parent.name.rsplit("-", 1)
-        about = json.loads((file.parent / "run.json").read_text())
-        steps.setdefault(name, {})[int(seed)] = about["step"]
-    seeds = {kind: sorted(steps.get(name, {})) for kind, name in RUNS.items()}
-    full = seeds["full"]
+        recipe, seed = file.parent.name.rsplit("-", 1)
+        steps.setdefault(recipe, {})[int(seed)] = _about(file.parent)["step"]
+    full = sorted(steps.get("full", {}))
     if len(full) < 2:
         sys.exit(f"{folder} holds {len(full)} full networks; two are needed to see luck.")
-    for kind, found in seeds.items():
-        seeds[kind] = [seed for seed, other in zip(full, found, strict=False) if seed == other]
+    seeds = {}
+    for kind, recipe in RECIPES.items():
+        trained = sorted(steps.get(recipe, {}))
+        seeds[kind] = [seed for seed, other in zip(full, trained, strict=False) if seed == other]
         if not seeds[kind]:
             sys.exit(f"{folder} holds no network {kind!r} of seed {full[0]}.")
-    if len({step for found in steps.values() for step in found.values()}) > 1:
+    if len({step for by_seed in steps.values() for step in by_seed.values()}) > 1:
         sys.exit(f"The networks in {folder} were not trained equally long: {steps}")
     return seeds
 
 
+def _about(run: Path) -> dict:
+    return json.loads((run / "run.json").read_text(encoding="utf-8"))
+
+
 def export(folder: Path, out: Path | None = None) -> ModelInfo:
-    """Write the set of a folder of runs; returns what the catalogue now knows about it."""
-    assert list(RUNS) == list(REMEDIES)
+    """Write the set of a folder of runs; returns what the catalogue now knows about it.
+
+    out: None for the course's own data/weights. Raises ValueError for a run of another network.
+    """
     seeds = seeds_of(folder)
-    one = json.loads((folder / f"full-{seeds['full'][0]}" / "run.json").read_text())
-    widths = {key: one["config"][key] for key in ("wf", "scale", "vscale")}
-    alike = all(found == seeds["full"] for found in seeds.values())
-    config = {**widths, "seeds": seeds["full"] if alike else seeds}
+    first = _about(folder / f"full-{seeds['full'][0]}")
+    widths = {key: first["config"][key] for key in ("wf", "scale", "vscale")}
+    same_seeds = all(each == seeds["full"] for each in seeds.values())
+    config = {**widths, "seeds": seeds["full"] if same_seeds else seeds}
     ablation = Ablation(**config)
     hours = 0.0
-    for kind, name in RUNS.items():
+    for kind, recipe in RECIPES.items():
         for seed in seeds[kind]:
-            run = folder / f"{name}-{seed}"
-            about = json.loads((run / "run.json").read_text())
-            network = ablation.networks[ablation.key(kind, seed)]
-            found = {k: tuple(v) if isinstance(v, list) else v for k, v in about["config"].items()}
-            if found != network.config.to_dict():
-                raise ValueError(f"{run} was trained as {found}, not as {network.config}")
+            run = folder / f"{recipe}-{seed}"
+            about, network = _about(run), ablation.networks[ablation.key(kind, seed)]
+            if MSSNetConfig(**about["config"]) != network.config:
+                raise ValueError(f"{run} was trained as {about['config']}, not as {network.config}")
             network.load_state_dict(load_weights(run / "ema.safetensors"))
             hours += about["seconds"] / 3600
     ablation.half().float()  # what is measured is what is shipped
     measured = {
         f"gain in dB over the blurred photo, mean of {len(blurred())} photos": gains(ablation),
-        "training": {"steps of each network": one["step"], "hours, all together": round(hours, 2)},
+        "training": {
+            "steps of each network": first["step"],
+            "hours, all together": round(hours, 2),
+        },
     }
     return save_model(
         ablation,
         out,
-        name=NAME,
-        task="deblur",
-        architecture=NAME,
+        **PROVENANCE,
+        **SETTINGS["deblur"] | {"name": NAME, "architecture": NAME, "halo_px": 64},
         config=config,
         summary="Small MSSNets for notebook 03: the full one, and one without each of the three "
         "remedies, each trained alike with the same seeds. For comparison, not for use.",
-        licence="MIT (weights made by this project; see the corpus list for its photographs)",
-        author="mssnet_edu contributors; network by Kim, Lee and Cho (2022)",
-        source=f"trained by this project; architecture: {PAPER}",
         made_by="sh training/train_ablation.sh FOLDER; python -m training.export_ablation RUNS",
         trained_on=f"{CORPUS}, blurred on the fly by one narrow kind of motion: even and straight, "
         "4 to 7 px long, within about 24 degrees of the horizontal",
-        multiple_of=16,
-        min_px=32,
-        halo_px=64,
         measured=measured,
         failures=(
             "Far smaller, and trained far shorter, than mssnet-deblur: use that one.",
@@ -111,21 +114,20 @@ def export(folder: Path, out: Path | None = None) -> ModelInfo:
     )
 
 
-def blurred() -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(blurred, sharp) pairs from the validation photographs; 8-bit, as files are."""
+def blurred() -> list[tuple[Tensor, Tensor]]:
+    """(blurred, sharp) pairs, (3, 192, 192) each, of the validation photographs; in 8 bits."""
     pairs = []
     for number, (_, photo) in enumerate(sorted(benchmark.load_photos().items())):
-        [(left, top)] = benchmark.busiest(photo, (SIDE_PX, SIDE_PX), 1)
-        sharp = photo[:, top : top + SIDE_PX, left : left + SIDE_PX]
-        length_px, angle_deg = LENGTHS_PX[number % 4], ANGLES_DEG[number % 5]
-        path = degrade.motion_path("line", length_px, angle_deg)
+        [corner] = benchmark.textured_crops(photo, (SIDE_PX, SIDE_PX))
+        sharp = images.crop(photo, (*corner, SIDE_PX, SIDE_PX))
+        path = degrade.motion_path("line", LENGTHS_PX[number % 4], ANGLES_DEG[number % 5])
         pairs.append((images.quantize(degrade.motion_blur(sharp, path)), sharp))
     return pairs
 
 
 @torch.inference_mode()
 def gains(ablation: Ablation) -> dict[str, dict[str, float]]:
-    """Mean gain (dB) of each network over the blurred photo, and its numbers; a row a network."""
+    """By kind of network: the mean gain in dB over the blurred photo, each seed's, and its size."""
     pairs, rows = blurred(), {}
     before = sum(metrics.psnr(*pair) for pair in pairs) / len(pairs)
     for kind in ablation.kinds:
@@ -142,8 +144,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("runs", type=Path, help="folder with full-0, bilinear-1, ...")
-    args = parser.parse_args()
-    info = export(args.runs)
+    info = export(parser.parse_args().runs)
     print(f"{info.name}: {info.parameters:,} numbers, {sum(f.bytes for f in info.files):,} bytes")
     return 0
 

@@ -8,173 +8,172 @@ Each network is measured in a process of its own, so that its peak memory is its
 processor time on one core, the best of three; they tell the order of size, not more.
 """
 
+import argparse
 import dataclasses
 import json
-import subprocess
-import sys
+import multiprocessing
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mssnet_edu import degrade, images, metrics, restore, samples
 from mssnet_edu.models import catalogue
+from mssnet_edu.models.classifier import top_classes
+
+__all__ = ["classes", "context", "distances", "measure", "quality", "speed"]
 
 FACTOR = 8
 PHOTOS = ("astronaut", "cat", "coffee")
-SECONDS_PHOTO = ("astronaut", 64)  # this photo's top left corner, so many px square, is enlarged
-CONTEXTS = (2, 4, 8, 12, 16, 24, 32, 48, 64, 80)
+SPEED_PHOTO, SPEED_PX = "astronaut", 64  # its top left corner
+FACE = (160, 0, 128, 128)  # in the astronaut's photo
+CONTEXTS_PX = (2, 4, 8, 12, 16, 24, 32, 48, 64, 80)
+
+# title of a table on the card -> its rows -> its cells
+Tables = dict[str, dict[str, dict[str, float | str]]]
 
 
-def quality(name):
-    """PSNR of the photo enlarged back to its size, beside bicubic's, and the consistency."""
-    ways = ("area", "bicubic") if catalogue.info(name).factor == FACTOR else ("area",)
-    return {
-        f"1/8 by {way} in 8 bits, enlarged 8x; consistency: the answer at 1/8 against the input": {
-            title: _quality(name, title, way) for title in PHOTOS
-        }
-        for way in ways
-    }
+def quality(name: str) -> Tables:
+    """PSNR of photos reduced and enlarged back, beside bicubic's, and the consistency, in dB."""
+    methods = ("area", "bicubic") if catalogue.info(name).factor == FACTOR else ("area",)
+    title = "1/8 by {} in 8 bits, enlarged 8x; consistency: the answer at 1/8 against the input"
+    return {title.format(m): {photo: _quality(name, photo, m) for photo in PHOTOS} for m in methods}
 
 
-def _quality(name, title, way):
-    photo = degrade.crop_to_multiple(samples.load(title), FACTOR)
-    small = images.quantize(degrade.downscale(photo, FACTOR, method=way))
-    plain = metrics.psnr(photo, restore.upscale(small, FACTOR, "bicubic"))
+def _quality(name: str, photo: str, method: str) -> dict[str, float]:
+    sharp = degrade.crop_to_multiple(samples.load(photo), FACTOR)
+    small = images.quantize(degrade.downscale(sharp, FACTOR, method=method))
+    bicubic_db = metrics.psnr(sharp, restore.upscale(small, FACTOR, "bicubic"))
     answer = restore.upscale(small, FACTOR, name)
-    again = degrade.downscale(answer, FACTOR, method=way)
+    answer_db = metrics.psnr(sharp, answer)
     return {
-        "bicubic, dB": plain,
-        "this network, dB": metrics.psnr(photo, answer),
-        "gain, dB": metrics.psnr(photo, answer) - plain,
-        "consistency, dB": metrics.psnr(small, again),
+        "bicubic, dB": bicubic_db,
+        "this network, dB": answer_db,
+        "gain, dB": answer_db - bicubic_db,
+        "consistency, dB": metrics.consistency_db(answer, small, method),
     }
 
 
-def speed(name):
-    title, side = SECONDS_PHOTO
-    small = samples.load(title)[:, :side, :side]
+def speed(name: str) -> Tables:
+    """Processor time and peak memory (Linux only) of one small photo."""
     network = catalogue.load_model(name)
-    seconds = []
-    before = _reset_peak_mb()
+    small = samples.load(SPEED_PHOTO)[None, :, :SPEED_PX, :SPEED_PX]
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak of the memory in use
+    before_mb, seconds = _memory_mb("VmRSS"), []
     for _ in range(3):
         start = time.process_time()  # not the clock on the wall: others may use the machine
         with torch.inference_mode():
-            network(small[None])
+            network(small)
         seconds.append(time.process_time() - start)
-    peak = _memory_mb("VmHWM")
-    factor = network.info.factor
+    peak_mb = _memory_mb("VmHWM")
     return {
-        f"{side} x {side} px enlarged {factor}x on one core": {
+        f"{SPEED_PX} x {SPEED_PX} px enlarged {network.info.factor}x on one core": {
             "seconds of processor time": round(min(seconds), 1),
-            "peak memory beyond the loaded network, MB": round(peak - before),
-            "peak memory of the process, MB": round(peak),
+            "peak memory beyond the loaded network, MB": round(peak_mb - before_mb),
+            "peak memory of the process, MB": round(peak_mb),
         }
     }
 
 
-def _reset_peak_mb():
-    """Forget the highest memory use so far (Linux only); return the present one."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _memory_mb("VmRSS")
-
-
-def _memory_mb(kind):
+def _memory_mb(field: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(kind)).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
-def context(name):
+def context(name: str) -> Tables:
     """How far a tile's middle is from what the whole photo gives, by the context around it."""
     network = catalogue.load_model(name)
     factor = network.info.factor
     # the middle of the astronaut's photo, halved: edges and texture, where context matters most
-    photo = images.quantize(degrade.downscale(samples.load("astronaut"), 2))[
-        None, :, 24:232, 24:232
-    ]
+    photo = images.quantize(degrade.downscale(samples.load("astronaut"), 2))
+    photo = photo[None, :, 24:232, 24:232]
     start, side = 96, 16
-    row = {}
+    errors = {}
     with torch.inference_mode():
-        whole = _cut(network(photo), start * factor, side * factor)
-        for px in CONTEXTS:
-            tile = _cut(photo, start - px, side + 2 * px)
-            gap = _cut(network(tile), px * factor, side * factor) - whole
-            row[f"{px} px"] = round(float(gap.abs().max() * 255), 2)
-            if not row[f"{px} px"]:
+        whole = _square(network(photo), start * factor, side * factor)
+        for px in CONTEXTS_PX:
+            tile = _square(photo, start - px, side + 2 * px)
+            error = _square(network(tile), px * factor, side * factor) - whole
+            errors[f"{px} px"] = round(float(error.abs().max() * 255), 2)
+            if not errors[f"{px} px"]:
                 break
-    return {"largest error of a 16 x 16 px tile, in grey levels, by its context": {"error": row}}
+    return {"largest error of a 16 x 16 px tile, in grey levels, by its context": {"error": errors}}
 
 
-def _cut(photo, start, side):
+def _square(photo: Tensor, start: int, side: int) -> Tensor:
     return photo[..., start : start + side, start : start + side]
 
 
-def classes(_name):
-    from mssnet_edu.models.classifier import top_classes
-
-    network = catalogue.load_model("efficientnet-lite0")
+def classes(name: str) -> Tables:
+    """The three most probable classes of the course's photos."""
+    network = catalogue.load_model(name)
     rows = {}
-    for title in (*PHOTOS, "tesla_portrait"):
+    for photo in (*PHOTOS, "tesla_portrait"):
         with torch.inference_mode():
-            best = top_classes(network(samples.load(title)[None]), count=3)
-        rows[title] = {f"answer {i}": f"{c} {p:.2f}" for i, (c, p) in enumerate(best, start=1)}
+            best = top_classes(network(samples.load(photo)[None]), count=3)
+        rows[photo] = {f"answer {i}": f"{c} {p:.2f}" for i, (c, p) in enumerate(best, start=1)}
     return {"what it calls the course's photos, with its probability": rows}
 
 
-def distances(name):
-    """Each kind of damage, all on the astronaut's 128 x 128 px; and the package's own numbers."""
+def distances(name: str) -> Tables:
+    """The perceptual distance of several degradations of the astronaut's face."""
     network = catalogue.load_model(name)
-    photo = samples.load("astronaut")[:, 0:128, 160:288]
-    small = images.quantize(degrade.downscale(photo, 4, method="area"))
-    moved = samples.load("astronaut")[:, 0:128, 161:289]
-    others = {
-        "the same": photo,
-        "moved by 1 px": moved,
-        "noise, sigma 0.05": degrade.add_noise(photo, 0.05, seed=0),
-        "JPEG, quality 10": degrade.jpeg(photo, 10),
+    astronaut, (left, top, *size) = samples.load("astronaut"), FACE
+    face = images.crop(astronaut, FACE)
+    small = images.quantize(degrade.downscale(face, 4, method="area"))
+    degraded = {
+        "the same": face,
+        "moved by 1 px": images.crop(astronaut, (left + 1, top, *size)),
+        "noise, sigma 0.05": degrade.add_noise(face, 0.05, seed=0),
+        "JPEG, quality 10": degrade.jpeg(face, 10),
         "1/4, enlarged by bicubic": restore.upscale(small, 4, "bicubic"),
         "1/4, enlarged by realesrgan-x4": restore.upscale(small, 4, "realesrgan-x4"),
     }
     with torch.inference_mode():
         rows = {
-            k: {"distance": round(float(network(photo[None], v[None])), 4)}
-            for k, v in others.items()
+            title: {"distance": round(float(network(face[None], photo[None])), 4)}
+            for title, photo in degraded.items()
         }
     return {"distance from the astronaut's face, 128 x 128 px": rows}
 
 
-TASKS = {
+TASKS: dict[str, tuple[Callable[[str], Tables], ...]] = {
     "upscale": (speed, quality),
     "classify": (classes,),
     "perceptual": (distances,),
 }
 
 
-def measure(name, with_context):
+def measure(name: str, with_context: bool = False) -> Tables:
+    """All tables for the card of one network, computed on one core."""
     torch.set_num_threads(1)
-    info = catalogue.info(name)
-    found = {}
-    for part in (*TASKS.get(info.task, ()), *([context] if with_context else [])):
-        found.update(part(name))
-    return found
+    parts = TASKS[catalogue.info(name).task] + ((context,) if with_context else ())
+    return {title: table for part in parts for title, table in part(name).items()}
 
 
-def main():
-    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
-    with_context = "--context" in sys.argv
-    if "--worker" in sys.argv:
-        print(json.dumps(measure(arguments[0], with_context)))
-        return
-    for name in arguments or catalogue.names():
-        info = catalogue.info(name)
-        if info.task not in TASKS or info.architecture.startswith("mssnet"):
-            print(f"{name}: not measured here. For MSSNet: python -m training.evaluate")
-            continue
-        extra = ["--context"] if with_context else []
-        command = [sys.executable, __file__, "--worker", name, *extra]
-        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-        catalogue.write_info(dataclasses.replace(info, measured={**info.measured, **found}))
-        print(name, json.dumps(found, indent=1))
+def main() -> None:
+    """Measure, print, and write the cards."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("names", nargs="*", default=catalogue.names(), metavar="NAME")
+    parser.add_argument("--context", action="store_true", help="also what a tile needs (slow)")
+    args = parser.parse_args()
+    names = []
+    for info in map(catalogue.info, args.names):
+        if info.task in TASKS and not info.architecture.startswith("mssnet"):
+            names.append(info.name)
+        else:
+            print(f"{info.name}: not measured here. For MSSNet: python -m training.evaluate")
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as processes:
+        found = processes.map(partial(measure, with_context=args.context), names)
+        for name, tables in zip(names, found, strict=True):
+            info = catalogue.info(name)
+            catalogue.write_info(dataclasses.replace(info, measured={**info.measured, **tables}))
+            print(name, json.dumps(tables, indent=1))
 
 
 if __name__ == "__main__":
