@@ -159,7 +159,7 @@ def _score(case: Degraded, method: str, answer: Tensor, second: Tensor | None) -
         more["st_lpips"] = metrics.perceptual_distance(answer, truth)
     if case.factor > 1:
         projected = hallucination.back_project(
-            answer, case.photo, kind="bicubic", rounds=12, eight_bit=True, tolerance=0
+            answer, case.photo, kind="bicubic", rounds=12, eight_bit=True, tol=0
         )
         more["consistency_db"] = metrics.consistency_db(answer, case.photo)
         more["projected_db"] = metrics.consistency_db(projected, case.photo)

@@ -17,20 +17,15 @@ from mssnet_edu.hallucination.operators import (
 )
 from mssnet_edu.hallucination.statistics import gradient_histogram, pareto_front, spectrum_slope
 from mssnet_edu.hallucination.trust import (
-    Calibration,
-    calibrate,
     calibration,
-    spearman,
     trust_map,
 )
 
 __all__ = [
-    "Calibration",
     "ambiguous_plates",
     "ambiguous_signs",
     "back_project",
     "blockiness",
-    "calibrate",
     "calibration",
     "candidates",
     "energy_shares",
@@ -39,7 +34,6 @@ __all__ = [
     "pareto_front",
     "pseudo_inverse",
     "range_null_split",
-    "spearman",
     "spectrum_slope",
     "trust_map",
 ]

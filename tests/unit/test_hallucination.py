@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from mssnet_edu import degrade, hallucination, images, metrics, samples
 from mssnet_edu.hallucination import (
@@ -16,6 +17,7 @@ from mssnet_edu.hallucination import (
 from mssnet_edu.hallucination.candidates import borrow_detail, recipes
 from mssnet_edu.hallucination.operators import Downscale, blend_invented
 from mssnet_edu.hallucination.trust import cell_error, gradient_magnitude
+from training.calibrate_trust import calibrate
 
 
 @pytest.fixture(scope="module")
@@ -310,17 +312,6 @@ def test_borrowed_detail_is_the_exemplars_own(cat):
 # --- trust -------------------------------------------------------------------------------------
 
 
-def test_spearman():
-    x = torch.arange(10.0)
-    assert hallucination.spearman(x, x**3) == pytest.approx(1)
-    assert hallucination.spearman(x, -x) == pytest.approx(-1)
-    assert hallucination.spearman(x, torch.ones(10)) == 0
-    ties = torch.tensor([1.0, 1, 2, 2])
-    assert hallucination.spearman(ties, torch.tensor([1.0, 2, 3, 4])) == pytest.approx(0.8**0.5)
-    with pytest.raises(ValueError, match="expected as many"):
-        hallucination.spearman(x, x[:4])
-
-
 def test_the_trust_map_knows_more_than_the_gradient(rivals):
     original, _, found = rivals
     mine, plain = [], []
@@ -328,8 +319,9 @@ def test_the_trust_map_knows_more_than_the_gradient(rivals):
         error = cell_error(answer, original)
         doubt = hallucination.trust_map(found, name)
         assert doubt.expected.shape == doubt.spread.shape == (16, 16)
-        mine.append(hallucination.spearman(doubt.expected, error))
-        plain.append(hallucination.spearman(gradient_magnitude(answer), error))
+        gradient = gradient_magnitude(answer)
+        mine.append(spearmanr(doubt.expected.flatten(), error.flatten()).statistic)
+        plain.append(spearmanr(gradient.flatten(), error.flatten()).statistic)
     assert sum(mine) / 6 > sum(plain) / 6 - 0.05  # one small photo; twelve: the next test
     assert min(mine) > 0.2
 
@@ -353,20 +345,24 @@ def test_the_stored_calibration_meets_what_was_promised():
 
 def test_calibrate_finds_a_rule_that_is_there():
     """Made-up photos whose error is their spread: the map must find that out."""
-    draw = torch.Generator().manual_seed(4)
+    generator = torch.Generator().manual_seed(4)
     photos = {}
     for number in range(8):
         truth = 0.5 * torch.ones(3, 64, 64)
-        size = (0.3 * torch.rand(1, 8, 8, generator=draw)).repeat_interleave(8, -1)
+        size = (0.3 * torch.rand(1, 8, 8, generator=generator)).repeat_interleave(8, -1)
         size = size.repeat_interleave(8, -2)
-        answers = [truth + size * torch.randn(3, 64, 64, generator=draw) for _ in range(4)]
+        answers = [truth + size * torch.randn(3, 64, 64, generator=generator) for _ in range(4)]
         photos[number] = (answers, truth)
-    rule = hallucination.calibrate(photos)
+    rule = calibrate(photos)
     assert all(score["trust map"] > 0.8 for score in rule.scores.values())
     for expected, found, _ in rule.reliability:
         assert found == pytest.approx(expected, rel=0.35)
+    answers, truth = photos[0]
+    doubt = hallucination.trust_map(answers, calibrated=rule)
+    error = cell_error(answers[0], truth)
+    assert float(doubt.expected.mean()) == pytest.approx(float(error.mean()), rel=0.2)
     with pytest.raises(ValueError, match="eight or more"):
-        hallucination.calibrate(dict(list(photos.items())[:3]))
+        calibrate(dict(list(photos.items())[:3]))
 
 
 def test_trust_map_explains_bad_input(rivals):
