@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from mssnet_edu import classical, degrade, images, metrics, models
+from mssnet_edu import classical, degrade, featsharp, images, metrics, models
 from mssnet_edu.models.mssnet_upscaler import MSSNetUpscaler
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from mssnet_edu.samples import find_data
 from tools.docs import render_evaluation
-from training import benchmark, evaluate, export_mssnet, report, scoring
+from training import benchmark, evaluate, evaluate_featsharp, export_mssnet, report, scoring
 from training.scoring import Score
 
 SIDE = 192
@@ -385,3 +385,37 @@ def test_what_is_no_run_and_no_network_is_explained(tmp_path):
 
 def test_the_page_is_rendered_from_its_tables():
     render_evaluation.main(["--check"])
+
+
+# --- features ---------------------------------------------------------------------------------
+
+
+def test_points_are_found_again_where_features_are_all_different():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(1, 64, 28, 28, generator=generator)
+    maps = torch.nn.functional.interpolate(maps, scale_factor=2, mode="bicubic")
+    box = torch.tensor(
+        [evaluate_featsharp.TOP, evaluate_featsharp.LEFT, evaluate_featsharp.SIDE, 1]
+    )
+    warped = featsharp.view_of(maps, box, (56, 56))
+    pck, error_px = evaluate_featsharp.point_matching(warped, maps, "a photo")
+    assert pck > 0.95
+    assert error_px < 224 / 28
+    other = torch.randn(maps.shape, generator=generator)
+    assert evaluate_featsharp.point_matching(other, maps, "a photo")[0] < 0.2
+
+
+def test_noise_is_that_of_the_difference_to_featsharp():
+    values = {"nearest": [1.0, 2.0, 4.0], "featsharp": [2.0, 3.0, 3.0]}
+    rows = [
+        {"factor": 2, "method": method, "photo": str(i), "edges": value}
+        for method, column in values.items()
+        for i, value in enumerate(column)
+    ]
+    scores = pd.DataFrame(rows).set_index(["factor", "method", "photo"])
+    table = evaluate_featsharp.summarise(scores).loc[2]
+    assert list(table.columns) == ["photos", "edges", "edges, noise"]
+    assert table.loc["nearest", "edges"] == pytest.approx(7 / 3, abs=1e-3)
+    # differences -1, -1, 1: their deviation is 1.1547
+    assert table.loc["nearest", "edges, noise"] == pytest.approx(1.1547 / 3**0.5, abs=1e-3)
+    assert table.loc["featsharp", "edges, noise"] == 0

@@ -25,8 +25,8 @@ ANSWERS = {
 }
 
 
-def figure():
-    """Return the figure: the small photo, then each answer."""
+def first_screen() -> me.show.Figure:
+    """The small photo, then each answer."""
     face = me.images.crop(me.samples.load("astronaut"), FACE)
     small = me.degrade.downscale(face, FACE[2] // SMALL_PX)
     careful = me.upscale(small, 8, model="rrdn-x8")
@@ -41,26 +41,27 @@ def figure():
     )
 
 
-def workflow():
-    """Return the figure of notebooks 00, 02 and 04: input, model, output, and what flowed."""
+def workflow() -> me.show.Figure:
+    """The figure of notebooks 00, 02 and 04: input, model, output, and the tensors between them."""
     cat = me.images.crop(me.samples.load("cat"), (112, 68, 192, 192))
     return me.show.workflow("mssnet-x8-fidelity", me.degrade.downscale(cat, 8))
 
 
-def photograph(html, out):
+def screenshot(html: str, path: Path) -> None:
     """Save an HTML figure as Chromium draws it, at twice the size for sharp text."""
     names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    with sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    installed = next(filter(None, map(shutil.which, names)), None)  # None: playwright's own
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1000, "height": 700}, device_scale_factor=2)
         page.set_content(html)
-        with files.replacing(out) as part:
+        with files.replacing(path) as part:
             page.locator("figure").first.screenshot(path=part)
         browser.close()
 
 
 if __name__ == "__main__":
-    for name, made in (("first_screen", figure()), ("workflow", workflow())):
-        photograph(made._repr_html_(), DOCS / f"{name}.png")
-        print(DOCS / f"{name}.png")
+    for figure in (first_screen, workflow):
+        path = DOCS / f"{figure.__name__}.png"
+        screenshot(figure().html, path)
+        print(path)

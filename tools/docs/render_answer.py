@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import mssnet_edu as me
+from mssnet_edu.files import write_text
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "answer.md"
@@ -144,13 +145,13 @@ The tool to try all this is this course: `me.deblur`, `me.upscale`, `me.hallucin
 """
 
 
-def figures():
-    """Compute every figure of the page."""
+def figures() -> dict[str, float | str]:
+    """Compute every figure of the page, by its name in TEXT."""
     energies = []
     for name in PHOTOS:
         photo = me.degrade.crop_to_multiple(me.samples.load(name), FACTOR)
-        found = me.hallucination.energy_shares(me.degrade.downscale(photo, FACTOR), photo)
-        energies.append(100 * found.energy_invented_share)
+        shares = me.hallucination.energy_shares(me.degrade.downscale(photo, FACTOR), photo)
+        energies.append(100 * shares.energy_invented_share)
     sign = me.hallucination.ambiguous_signs()
     off = [
         255 * float((me.degrade.downscale(photo, FACTOR) - sign.small).abs().max())
@@ -164,7 +165,7 @@ def figures():
         "factor": FACTOR,
         "factor_squared": FACTOR**2,
         "factor_squared_less": FACTOR**2 - 1,
-        "numbers": 100 * found.numbers_invented_share,
+        "numbers": 100 * shares.numbers_invented_share,
         "photos": {6: "six"}[len(PHOTOS)],
         "energy": sum(energies) / len(energies),
         "energy_low": min(energies),
@@ -190,19 +191,18 @@ def figures():
     }
 
 
-def render():
+def render() -> str:
     """Return the page."""
     return TEXT.format_map({**LINKS, **figures()})
 
 
-def main(check=False):
+def main(check: bool = False) -> None:
     """Write the page, or fail where it is out of date."""
     page = render()
-    if check:
-        if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page:
-            sys.exit("docs/answer.md is out of date. Run: python -m tools.docs.render_answer")
-        return
-    PAGE.write_text(page, encoding="utf-8")
+    if not check:
+        write_text(PAGE, page)
+    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page:
+        sys.exit("docs/answer.md is out of date. Run: python -m tools.docs.render_answer")
 
 
 if __name__ == "__main__":

@@ -7,21 +7,22 @@ python -m tools.docs.render_cards --check    change nothing; fail if a card is o
 import sys
 from pathlib import Path
 
+from mssnet_edu.files import write_text
 from mssnet_edu.models import catalogue
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 
-def main(check=False):
+def main(check: bool = False) -> None:
+    """Write the cards that are out of date; with check, only name them, and exit with 1."""
     stale = []
     for path in sorted(WEIGHTS.glob("*.json")):
-        text = catalogue.card(path.stem, WEIGHTS)
-        card = path.with_suffix(".md")
+        text, card = catalogue.card(path.stem, WEIGHTS), path.with_suffix(".md")
         if card.is_file() and card.read_text(encoding="utf-8") == text:
             continue
         stale.append(card.name)
         if not check:
-            card.write_text(text, encoding="utf-8")
+            write_text(card, text)
     if check and stale:
         sys.exit(f"out of date: {', '.join(stale)}. Run: python -m tools.docs.render_cards")
 
