@@ -117,17 +117,9 @@ def perception_distortion(path: Path, table: pd.DataFrame, groups: list[str]) ->
         axes.scatter(rows.psnr_db, rows.st_lpips, color=rows.method.map(_colour), s=42, zorder=3)
         for row in rows.itertuples():
             # neighbours are often a rival and one of ours: their names go to opposite sides
-            shift, side = (-7, "right") if "mssnet" in row.method else (7, "left")
-            axes.annotate(
-                row.method,
-                (row.psnr_db, row.st_lpips),
-                (shift, 0),
-                textcoords="offset points",
-                ha=side,
-                va="center",
-                fontsize=8,
-                color=look.INK,
-            )
+            side = "right" if "mssnet" in row.method else "left"
+            text = axes.text(row.psnr_db, row.st_lpips, f"   {row.method}   ", fontsize=8)
+            text.set(ha=side, va="center", color=look.INK)
         axes.margins(x=0.35, y=0.15)
         axes.invert_yaxis()
         axes.set_ylabel("ST-LPIPS: looks like the photo →", fontsize=8, color=look.MUTED)
