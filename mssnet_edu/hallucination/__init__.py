@@ -16,10 +16,7 @@ from mssnet_edu.hallucination.operators import (
     range_null_split,
 )
 from mssnet_edu.hallucination.statistics import gradient_histogram, pareto_front, spectrum_slope
-from mssnet_edu.hallucination.trust import (
-    calibration,
-    trust_map,
-)
+from mssnet_edu.hallucination.trust import calibration, trust_map
 
 __all__ = [
     "ambiguous_plates",
