@@ -73,8 +73,8 @@ def calibrate(photos: dict[str, tuple[Sequence[Tensor], Tensor]]) -> Calibration
             "gradient": _mean_spearman(gradients, errors),
         }
         expected.append(log_error.exp().flatten())
-    found = torch.cat([errors.flatten() for _, errors, _ in cells.values()])
-    reliability = _reliability(torch.cat(expected), found)
+    errors = torch.cat([each.flatten() for _, each, _ in cells.values()])
+    reliability = _reliability(torch.cat(expected), errors)
     return _fit(list(cells.values()))._replace(reliability=reliability, scores=scores)
 
 
@@ -112,10 +112,10 @@ def _mean_spearman(a: Tensor, b: Tensor) -> float:
     return float(np.mean([spearmanr(*rows).statistic for rows in zip(a, b, strict=True)]))
 
 
-def _reliability(expected: Tensor, found: Tensor) -> tuple[tuple[float, float, int], ...]:
-    """Mean errors in grey levels, expected and found, in bins of as many cells."""
+def _reliability(expected: Tensor, errors: Tensor) -> tuple[tuple[float, float, int], ...]:
+    """Mean errors in grey levels, expected and made, in bins of as many cells."""
     return tuple(
-        (255 * float(expected[part].mean()), 255 * float(found[part].mean()), len(part))
+        (255 * float(expected[part].mean()), 255 * float(errors[part].mean()), len(part))
         for part in expected.argsort().tensor_split(BINS)
     )
 

@@ -215,8 +215,8 @@ def measure(
     scores = pd.DataFrame(rows).set_index(["factor", "method", "photo"])
     for method in featsharp.METHODS:
         of_method = [each[method] for each in maps.values()]
-        found = fidelities(of_method, list(encoded.values()), factor, method, model)
-        scores.loc[(factor, method), "fidelity"] = found
+        fidelity = fidelities(of_method, list(encoded.values()), factor, method, model)
+        scores.loc[(factor, method), "fidelity"] = fidelity
     return scores[["fidelity", *scores.columns.drop("fidelity")]]
 
 

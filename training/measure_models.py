@@ -169,8 +169,8 @@ def main() -> None:
             print(f"{info.name}: not measured here. For MSSNet: python -m training.evaluate")
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as processes:
-        found = processes.map(partial(measure, with_context=args.context), names)
-        for name, tables in zip(names, found, strict=True):
+        measured = processes.map(partial(measure, with_context=args.context), names)
+        for name, tables in zip(names, measured, strict=True):
             info = catalogue.info(name)
             catalogue.write_info(dataclasses.replace(info, measured={**info.measured, **tables}))
             print(name, json.dumps(tables, indent=1))

@@ -198,9 +198,9 @@ def render(task: str, table: pd.DataFrame) -> str:
                 cells[column.heading] = rows[key].map(column.text, na_action="ignore").fillna("")
         alignment = ["left"] + ["right"] * (len(cells) - 1)
         parts += [f"### {GROUPS[group]}", _markdown(pd.DataFrame(cells), alignment)]
-    found = [target.judge(table) for target in TARGETS[task]]
-    found = pd.DataFrame(found, columns=["target", "found", ""])
-    return "\n\n".join([*parts, "### Targets", _markdown(found, ["left"] * 3)]) + "\n"
+    judged = [target.judge(table) for target in TARGETS[task]]
+    judged = pd.DataFrame(judged, columns=["target", "found", ""])
+    return "\n\n".join([*parts, "### Targets", _markdown(judged, ["left"] * 3)]) + "\n"
 
 
 def _markdown(table: pd.DataFrame, alignment: list[str]) -> str:

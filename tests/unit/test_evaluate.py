@@ -98,8 +98,8 @@ def test_the_truth_is_where_it_can_be_known(photos):
 def test_the_validation_set_is_strict():
     crops = benchmark.load_photos()
     assert len(crops) == 12
-    found = [t for t in benchmark.blurred(crops) if t.group == "motion"]
-    mean = sum(metrics.psnr(t.photo, t.sharp) for t in found) / len(found)
+    motions = [t for t in benchmark.blurred(crops) if t.group == "motion"]
+    mean = sum(metrics.psnr(t.photo, t.sharp) for t in motions) / len(motions)
     assert 20 < mean < 21
 
 
@@ -108,12 +108,12 @@ def test_strangers_pictures_are_cut_to_the_busiest_place(tmp_path):
     picture[:, 120:500, 330:800] = torch.rand(3, 380, 470)
     images.save(picture, tmp_path / "a.png")
     images.save(torch.rand(3, 150, 200), tmp_path / "b.png")
-    found = benchmark.load_photos(tmp_path)
-    assert {name: tuple(p.shape) for name, p in found.items()} == {
+    crops = benchmark.load_photos(tmp_path)
+    assert {name: tuple(p.shape) for name, p in crops.items()} == {
         "a": (3, 512, 512),
         "b": (3, 128, 192),
     }
-    assert found["a"].std() > 0.2
+    assert crops["a"].std() > 0.2
     images.save(torch.rand(3, 100, 300), tmp_path / "c.png")
     with pytest.raises(images.PhotoError, match="100 px"):
         benchmark.load_photos(tmp_path)
@@ -139,8 +139,8 @@ def test_every_method_and_every_stage_has_its_row(measured):
 def test_the_true_kernel_helps_and_its_answer_is_not_shifted(measured):
     rows, _ = measured
     for case in {m.case for m in rows if m.group == "motion"}:
-        found = {m.method: m.psnr_db for m in rows if m.case == case}
-        assert found["Wiener, true kernel"] > found["input"] + 2
+        psnr_db = {m.method: m.psnr_db for m in rows if m.case == case}
+        assert psnr_db["Wiener, true kernel"] > psnr_db["input"] + 2
 
 
 def test_a_half_size_output_is_compared_at_half_size(measured):
@@ -162,8 +162,8 @@ def test_cached_scores_count_only_for_the_same_picture(photos):
     known = {"photo": "photo0", "blur": case.case, "psnr_db": 31.5, "ssim": 0.9, "st_lpips": 0.1}
     for fingerprint, count in ((benchmark.fingerprint(case.sharp), 1), ("of another photo", 0)):
         maxim = pd.DataFrame([known | {"sha256": fingerprint}]).set_index(["photo", "blur"])
-        found = scoring.score(case, {"input": case.photo}, maxim)
-        assert [s.psnr_db for s in found if s.method == scoring.MAXIM] == [31.5] * count
+        scores = scoring.score(case, {"input": case.photo}, maxim)
+        assert [s.psnr_db for s in scores if s.method == scoring.MAXIM] == [31.5] * count
 
 
 def test_maxims_own_scores_are_of_the_validation_crops():
@@ -199,9 +199,9 @@ def test_upscalers_are_measured_where_they_apply(photos):
     methods = {g: [m.method for m in rows if m.group == g] for g in {m.group for m in rows}}
     assert methods["clean 8x"] == methods["dirty 8x"] == ["bicubic", "draws", "only8"]
     assert methods["clean 2x"] == ["bicubic", "draws"]
-    draw = next(m for m in rows if m.method == "draws")
-    assert draw.apart_levels == pytest.approx(10, abs=0.5)
-    assert draw.projected_db > 45
+    sampled = next(m for m in rows if m.method == "draws")
+    assert sampled.apart_levels == pytest.approx(10, abs=0.5)
+    assert sampled.projected_db > 45
     squares = next(m for m in rows if m.method == "only8")
     assert squares.consistency_db > 60  # squares say what the small photo says, and no more
     assert math.isnan(squares.apart_levels)
@@ -210,9 +210,9 @@ def test_upscalers_are_measured_where_they_apply(photos):
 def test_seconds_are_measured_on_two_threads():
     threads = torch.get_num_threads()
     network = stamp(Draws(), "draws", "upscale", factor=8, config={"factors": [8]})
-    found = scoring.seconds("upscale8", {"draws": network}, runs=2)
-    assert list(found) == ["bicubic", "draws"]
-    assert min(found.values()) > 0
+    seconds = scoring.seconds("upscale8", {"draws": network}, runs=2)
+    assert list(seconds) == ["bicubic", "draws"]
+    assert min(seconds.values()) > 0
     assert set(network.threads) == {scoring.THREADS}
     assert torch.get_num_threads() == threads
 
@@ -232,8 +232,8 @@ def summary(scores, networks=(), seconds=()):
 
 
 def verdicts(task, table):
-    found = (target.judge(table) for target in report.TARGETS[task])
-    return {title: (numbers, verdict) for title, numbers, verdict in found}
+    judged = (target.judge(table) for target in report.TARGETS[task])
+    return {title: (numbers, verdict) for title, numbers, verdict in judged}
 
 
 def test_gains_are_means_of_differences_on_the_same_pictures():
@@ -247,13 +247,16 @@ def test_gains_are_means_of_differences_on_the_same_pictures():
     assert gains["mssnet-deblur"] == pytest.approx(4)
     assert gains[scoring.MAXIM] == pytest.approx(1.5)
     assert math.isnan(gains["input"])
-    found = verdicts("deblur", table)
-    assert found["mssnet-deblur: gain of 3.0 dB or more"] == ("+4.00 dB", "met")
-    beaten = found["mssnet-deblur: more than MAXIM-GoPro on the same pictures"]
+    verdict_of = verdicts("deblur", table)
+    assert verdict_of["mssnet-deblur: gain of 3.0 dB or more"] == ("+4.00 dB", "met")
+    beaten = verdict_of["mssnet-deblur: more than MAXIM-GoPro on the same pictures"]
     assert beaten == ("+4.00 dB against +1.50 dB", "met")
-    sharp = found["mssnet-deblur: a sharp photo comes back at 38 dB or more"]
+    sharp = verdict_of["mssnet-deblur: a sharp photo comes back at 38 dB or more"]
     assert sharp == ("–", "not measured")
-    assert found["mssnet-deblur: 512 x 512 px in 3 s or less on 2 threads"] == ("2.50 s", "met")
+    assert verdict_of["mssnet-deblur: 512 x 512 px in 3 s or less on 2 threads"] == (
+        "2.50 s",
+        "met",
+    )
 
 
 @pytest.mark.parametrize("known", [[], [21]])
@@ -266,8 +269,10 @@ def test_without_all_its_scores_there_is_no_comparison(known):
     ]
     table = summary(scores)
     assert list(table.method) == ["input", "mssnet-deblur"]
-    found = verdicts("deblur", table)
-    assert found["mssnet-deblur: more than MAXIM-GoPro on the same pictures"][1] == "not measured"
+    verdict_of = verdicts("deblur", table)
+    assert (
+        verdict_of["mssnet-deblur: more than MAXIM-GoPro on the same pictures"][1] == "not measured"
+    )
 
 
 def test_targets_say_what_is_missed():
@@ -277,13 +282,13 @@ def test_targets_say_what_is_missed():
     for name, (psnr, looks, agrees) in zip(names, values, strict=True):
         more = {"st_lpips": looks, "consistency_db": agrees, "projected_db": 60.0}
         scores += rows_of(name, "clean 8x", [psnr], **more)
-    found = verdicts("upscale8", summary(scores))
-    assert found["mssnet-x8-fidelity: 0.2 dB or more above rrdn-x8"] == (
+    verdict_of = verdicts("upscale8", summary(scores))
+    assert verdict_of["mssnet-x8-fidelity: 0.2 dB or more above rrdn-x8"] == (
         "25.10 dB against 25.00 dB",
         "not met",
     )
-    assert found["mssnet-x8-realism: ST-LPIPS at most 0.75 of rrdn-x8's"][1] == "met"
-    assert found["mssnet-x8-fidelity: 4x above bicubic"][1] == "not measured"
+    assert verdict_of["mssnet-x8-realism: ST-LPIPS at most 0.75 of rrdn-x8's"][1] == "met"
+    assert verdict_of["mssnet-x8-fidelity: 4x above bicubic"][1] == "not measured"
 
 
 def test_a_table_reads_back_to_the_same_page(measured, deblurrer, tmp_path):
