@@ -1,0 +1,120 @@
+"""Compare two rendered courses: what the cells of each notebook show, before and after a change.
+
+    python -m tools.notebooks.compare build/before build/course
+
+Both hold executed notebooks, as tools.notebooks.run leaves them. Compared, cell by cell (by id),
+are numbers, words, pictures and buffers in outputs and in the state of widgets. Measured time and
+memory is left out: a number with such a unit ("2.2 s", "441 MB", "00:05", "3.1it/s"), and all
+results of a cell whose own code says `seconds`. It fails if anything else differs.
+"""
+
+import base64
+import io
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from PIL import Image
+
+from tools.notebooks.run import VIEW, widget_models
+
+MEASURED = re.compile(r"\d[\d.,]*\s*(?:ms|s|min|seconds?|minutes?|[kMG]i?B|it/s|s/it)\b|\d+:\d\d\b")
+EMBEDDED = re.compile(r"data:image/\w+;base64,([\w+/=]+)")
+TOKEN = re.compile(r"[-−+]?\d[\d.,]*|\w+")
+Content = tuple[Counter[str], list[np.ndarray]]  # numbers and words, each counted; pictures
+
+
+def contents(path: Path) -> dict[str, Content]:
+    """Return what each cell of an executed notebook shows, by the cell's id; {} without a file."""
+    notebook = nbformat.read(path, as_version=4) if path.is_file() else nbformat.v4.new_notebook()
+    models = widget_models(notebook)
+    shown = {}
+    for cell in notebook.cells:
+        tokens, pictures = shown[cell["id"]] = Counter(), []
+        for item in _items(cell.get("outputs", []), models) if "seconds" not in cell.source else ():
+            if isinstance(item, str):
+                text = re.sub(r"<(style|script)\b.*?</\1>", " ", item, flags=re.DOTALL)
+                text = re.sub(r'<[^>]*?\balt="([^"]*)"[^>]*>|<[^>]*>', r" \1 ", text)
+                words = TOKEN.findall(MEASURED.sub(" ", text))
+                tokens.update(word.rstrip(".,") for word in words)
+            else:
+                pictures.append(item)
+    return shown
+
+
+def _items(value: object, models: dict) -> Iterator[str | np.ndarray]:
+    """Yield each text, number (as text), picture and buffer of an output and of its widgets."""
+    if isinstance(value, dict):
+        rich = sum("/" in key for key in value) > 1  # text/plain only stands in for the others
+        for key, inner in value.items():
+            if key == VIEW:
+                yield from _items(f"IPY_MODEL_{inner['model_id']}", models)
+            elif key.startswith("image/"):
+                yield _array(inner)
+            elif not (rich and key == "text/plain") and not key.startswith("_"):  # _esm, _css
+                yield from _items(inner, models)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _items(inner, models)
+    elif isinstance(value, str) and value.startswith("IPY_MODEL_"):
+        model = models[value.removeprefix("IPY_MODEL_")]
+        if not model["model_name"].endswith(("LayoutModel", "StyleModel")):
+            yield from _items(model["state"], models)
+            yield from (_array(buffer["data"]) for buffer in model.get("buffers", ()))
+    elif value is not None:
+        text = f"{value:.6g}" if isinstance(value, int | float) else str(value)
+        yield from map(_array, EMBEDDED.findall(text))
+        yield EMBEDDED.sub(" ", text)
+
+
+def _array(data: str) -> np.ndarray:
+    """Decode a picture in base64; bytes that are no picture are compared as they are."""
+    blob = base64.b64decode(data)
+    try:
+        return np.asarray(Image.open(io.BytesIO(blob)).convert("RGBA"), dtype=int)
+    except OSError:
+        return np.frombuffer(blob, np.uint8).astype(int)
+
+
+def differences(before: Content, after: Content) -> Iterator[str]:
+    """Yield a line for each thing that differs between two cells."""
+    gone, new = before[0] - after[0], after[0] - before[0]
+    if gone or new:
+        yield f"{' '.join(gone.elements()):.60} -> {' '.join(new.elements()):.60}"
+    if len(before[1]) != len(after[1]):
+        yield f"{len(before[1])} pictures -> {len(after[1])}"
+    for number, (a, b) in enumerate(zip(before[1], after[1], strict=False), 1):
+        if a.shape != b.shape:
+            yield f"picture {number}: shape {a.shape} -> {b.shape}"
+        elif (a != b).any():
+            yield f"picture {number}: a pixel differs by {abs(a - b).max()}"
+
+
+def main() -> None:
+    """Print a table of the notebooks, then the differences."""
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    folders = [Path(folder) for folder in sys.argv[1:]]
+    names = sorted({path.name for folder in folders for path in folder.glob("*.ipynb")})
+    wrong, nothing = [], (Counter(), [])
+    print(f"{'notebook':36} {'numbers, words':>15} {'pictures':>9} {'differences':>12}")
+    for name in names:
+        before, after = (contents(folder / name) for folder in folders)
+        lines = []
+        for id in dict.fromkeys([*before, *after]):
+            pair = before.get(id, nothing), after.get(id, nothing)
+            lines += [f"{name} {id}: {line}" for line in differences(*pair)]
+        tokens = sum(words.total() for words, _ in before.values())
+        pictures = sum(len(images) for _, images in before.values())
+        print(f"{name:36} {tokens:15} {pictures:9} {len(lines):12}")
+        wrong += lines
+    print(*wrong, sep="\n")
+    sys.exit(1 if wrong or not names else 0)
+
+
+if __name__ == "__main__":
+    main()
