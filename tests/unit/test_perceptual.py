@@ -14,7 +14,7 @@ REFERENCE = json.loads((DATA / "stlpips_reference.json").read_text())
 
 
 def pairs():
-    """The same pairs as in tests/data/make_stlpips_reference.py."""
+    """The same pairs as in tools/provenance/make_stlpips_reference.py."""
     astronaut = samples.load("astronaut")[None, :, 0:128, 160:288]
     cat = samples.load("cat")[None, :, 60:160, 120:231]
     return {

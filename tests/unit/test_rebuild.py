@@ -14,15 +14,15 @@ from PIL import Image
 
 from mssnet_edu import images
 from mssnet_edu.samples import find_data
-from tools.provenance import rebuild
+from tools.provenance import containers, rebuild
 from training.dataset import CORPUS_LIST
 
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs Debian's dpkg-deb")
 
 
 def picture(width, height, kind="JPEG", seed=0):
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8)
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(coarse).resize((width, height)).save(file, kind, quality=95)
     return file.getvalue()
@@ -99,19 +99,19 @@ def debs(tmp_path_factory):
 def test_an_edj_file_gives_its_jpegs():
     photo = picture(64, 48)
     found = dict(
-        rebuild.read_edj(edj([("edje/file", b"x" * 40), ("edje/images/0", b"\1\2" + photo)]))
+        containers.read_edj(edj([("edje/file", b"x" * 40), ("edje/images/0", b"\1\2" + photo)]))
     )
     assert found == {"edje/images/0": photo}
     with pytest.raises(ValueError, match="EET"):
-        list(rebuild.read_edj(photo))
+        list(containers.read_edj(photo))
 
 
 def test_an_rcc_file_gives_its_files():
     files = [("bee.webp", b"one" * 50), ("cow.webp", b"two")]
-    found = dict(rebuild.read_rcc(rcc(files)))
+    found = dict(containers.read_rcc(rcc(files)))
     assert found == {f"pictures/{name}": blob for name, blob in files}
     with pytest.raises(ValueError, match="Qt"):
-        list(rebuild.read_rcc(b"no"))
+        list(containers.read_rcc(b"no"))
 
 
 def test_a_picture_is_reduced_as_the_list_says():
@@ -149,8 +149,10 @@ def test_photographs_come_out_of_a_package(debs, tmp_path):
 def test_what_is_there_is_kept(debs, tmp_path, monkeypatch):
     rows = [row("some-photos__bee.jpg", "bee.webp", (80, 48))]
     assert rebuild.rebuild(tmp_path, rows, debs) == {}
-    monkeypatch.setattr(rebuild, "_unpacked", None)  # would fail if asked
-    assert rebuild.rebuild(tmp_path, rows, debs) == {}
+    monkeypatch.setattr(
+        rebuild.shutil, "which", lambda tool: None
+    )  # it would raise, if asked again
+    assert rebuild.rebuild(tmp_path, rows) == {}
 
 
 @needs_dpkg

@@ -88,8 +88,9 @@ def test_the_lock_holds_exact_public_versions_only():
 
 
 def test_torch_has_one_version_here():
-    pins = [p for p in constraints() if p.name == "torch" and p.marker.evaluate()]
-    assert [str(pin.specifier) for pin in pins] == ["==2.13.0"] or sys.platform == "darwin"
+    pins = [pin for pin in constraints() if pin.name == "torch" and pin.marker.evaluate()]
+    assert len(pins) == 1, f"constraints.txt pins torch {len(pins)} times for this machine"
+    assert pins[0].specifier.contains(importlib.metadata.version("torch"))
 
 
 def test_what_is_installed_is_what_the_lock_says():
@@ -231,6 +232,26 @@ def test_links_between_our_pages_lead_somewhere():
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
+def test_every_command_that_is_named_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    seen = set()
+    for path, text in texts():
+        here = path.relative_to(ROOT)
+        for target in re.findall(r"(?:`|^ *)make(?: [A-Z_]+=\S+)* ([a-z]+)", text, re.M):
+            if path.suffix != ".ipynb" and path != Path(__file__):
+                assert target in targets, (
+                    f"{here} says `make {target}`, which Makefile does not know"
+                )
+        for module in re.findall(r"python[\d.]* -m ((?:tools|training)(?:\.\w+)+)", text):
+            seen.add(module)
+            script = ROOT / f"{module.replace('.', '/')}.py"
+            assert script.is_file(), f"{here} says `python -m {module}`, which is not there"
+            assert "__main__" in script.read_text(), f"{here}: {module} is not a command"
+        for name in re.findall(r"\b(?:scripts|tools|training|tests)[/\\][\w/\\]+\.py\b", text):
+            assert (ROOT / name.replace("\\", "/")).is_file(), f"{here} names {name}: not there"
+    assert len(seen) > 10
+
+
 # --- what is in it -------------------------------------------------------------------------------
 
 
@@ -244,16 +265,24 @@ def test_no_tracked_file_is_large():
     assert [str(p) for p in tracked_files() if p.stat().st_size > 16 * MB] == []
 
 
+# What no file may hold, and what to write instead.
+PRIVATE = {
+    r"(?<![\w.~*-])/(?:work|root|home|Users)/\w[^\s\"'`)]*": "a path of somebody's computer means "
+    "nothing to others: write it relative to the repository's folder, or ~/...",
+    r"\b(?:pypi|files\.pythonhosted|registry\.npmjs|deb\.debian)\.(?:org|com)\b": "package clients "
+    'know their registry: write the package\'s name and version, as in "PyPI tqdm 4.67"',
+}
+
+
 def test_no_file_names_a_machine_or_a_registry():
-    # paths of somebody's computer mean nothing to others; package clients know their registry
-    private = re.compile(r"(?<![\w.~*-])/(?:work|root|home|Users)/\w")
-    registry = re.compile(
-        r"\b(?:pypi|files\.pythonhosted|registry\.npmjs|deb\.debian)\.(?:org|com)\b"
-    )
-    for path, text in texts():
-        for pattern in (private, registry):
-            match = pattern.search(text)
-            assert match is None, f"{path.relative_to(ROOT)} holds {match.group(0)!r}"
+    wrong = [
+        f"{path.relative_to(ROOT)}, line {text.count(chr(10), 0, match.start()) + 1}, holds "
+        f"{match.group()!r}; {advice}"
+        for path, text in texts()
+        for pattern, advice in PRIVATE.items()
+        for match in re.finditer(pattern, text)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_notebooks_are_committed_clean():
@@ -331,6 +360,56 @@ def test_arrows_run_downwards_only():
             if pieces[0] != "mssnet_edu" or len(pieces) < 2 or pieces[1] not in row_of:
                 continue
             assert row_of[pieces[1]] <= row_of[part], f"{path.relative_to(ROOT)} imports {name}"
+
+
+def private_imports(path):
+    """Yield the private names of our own modules that a file takes: `from x import _y`, `x._y`."""
+    tree = ast.parse(path.read_text())
+    ours = {"mssnet_edu", "tools", "training"}
+    modules = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            origin = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                name = f"{origin}.{alias.name}".strip(".")
+                if name.split(".")[0] in ours:
+                    modules[alias.asname or alias.name.split(".")[0]] = name
+                    if re.search(r"\._(?!_)", name):
+                        yield name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr):
+            name = ast.unparse(node)
+            if name.split(".")[0] in modules and re.fullmatch(r"[\w.]+", name):
+                yield name
+
+
+TOOLS = sorted((ROOT / "tools").rglob("*.py"))
+
+
+def test_private_imports_are_found(tmp_path):
+    path = tmp_path / "tool.py"
+    path.write_text(
+        "import re\nimport mssnet_edu as me\nfrom mssnet_edu import cli\n"
+        "from training.train import _step, main\n"
+        "re._a, self._b, me.samples._c, cli._d, cli.run, me.__name__\n"
+    )
+    assert list(private_imports(path)) == ["training.train._step", "me.samples._c", "cli._d"]
+
+
+@pytest.mark.parametrize("path", TOOLS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tools_use_public_names_only(path):
+    assert list(private_imports(path)) == []
+
+
+def test_no_file_of_code_is_long():
+    folders = ("tools",)
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    limit = 450
+    assert {name: count for name, count in lines.items() if count > limit} == {}
 
 
 def test_import_is_light():

