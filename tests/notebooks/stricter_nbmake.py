@@ -18,14 +18,16 @@ class StricterRun(NotebookRun):
 
     def execute(self):
         """Run the notebook as nbmake does; then look into its widgets, and at its memory."""
-        with run_course.Watch() as watch:
+        with run_course.ResourceMonitor() as monitor:
             result = super().execute()
         if result.error is not None:
             return result
-        faults = [f"in a widget: {text}" for text in run_course.hidden_errors(result.nb)]
-        faults += run_course.silent_pictures(result.nb)
-        if watch.mb > run_course.LIMIT_MB:
-            faults.append(f"peak memory {watch.mb:.0f} MB; {run_course.LIMIT_MB} MB are allowed")
+        faults = [f"in a widget: {text}" for text in run_course.widget_errors(result.nb)]
+        faults += run_course.pictures_without_alt(result.nb)
+        if monitor.peak_mb > run_course.LIMIT_MB:
+            faults.append(
+                f"peak memory {monitor.peak_mb:.0f} MB; {run_course.LIMIT_MB} MB are allowed"
+            )
         error = NotebookError(faults[0], "\n".join(faults), -1) if faults else None
         return NotebookResult(nb=result.nb, error=error)
 

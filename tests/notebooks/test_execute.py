@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from stricter_nbmake import StricterRun
 
+from tools.notebooks import pages
 from tools.notebooks import run as run_course
 
 HIDDEN = """
@@ -66,7 +67,7 @@ def good(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(good):
     Image.new("RGB", (2, 2)).save(good.path.parent / "a dot.png")
-    return run_course.page(good.notebook, good.path.parent)
+    return pages.page(good.notebook, good.path.parent)
 
 
 @pytest.mark.parametrize(

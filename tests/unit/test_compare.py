@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tools.notebooks import compare
-from tools.notebooks.run import STATE, VIEW
+from tools.notebooks.pages import STATE, VIEW
 
 
 def png(grey):

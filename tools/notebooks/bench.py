@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -22,28 +23,28 @@ from torch.nn import functional as F
 import mssnet_edu as me
 from mssnet_edu import files
 
-PATIENCE_S = 60  # per task: a slow one is measured fewer times
+BUDGET_S = 60  # per task: a slow one is measured fewer times
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
 
-def reference():
+def reference() -> Callable[[], object]:
     """Return the fixed piece of work: eight 3x3 convolutions, 64 channels, 256 x 256."""
     generator = torch.Generator().manual_seed(0)
     photo = torch.rand(1, 64, 256, 256, generator=generator)
     weight = torch.rand(64, 64, 3, 3, generator=generator) / 576
     photo = photo.contiguous(memory_format=torch.channels_last)
 
-    def work():
+    def convolve():
         x = photo
         with torch.no_grad():
             for _ in range(8):
                 x = F.conv2d(x, weight, padding=1)
         return x
 
-    return work
+    return convolve
 
 
-def tasks():
+def tasks() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield (name, work): what the course does most; a network that is not there is left out."""
     photo = me.samples.load("astronaut")[:, :512, :512]
     small = me.degrade.downscale(photo, 4)  # 128 x 128
@@ -60,14 +61,14 @@ def tasks():
         )
 
 
-def seconds(work):
+def seconds(work: Callable[[], object]) -> float:
     """Return how long a piece of work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def import_seconds(statement, repeat):
+def import_seconds(statement: str, repeat: int) -> float:
     """Return the median time of a fresh Python that runs one statement."""
     command = [sys.executable, "-c", statement]
     return statistics.median(
@@ -75,38 +76,40 @@ def import_seconds(statement, repeat):
     )
 
 
-def main():
+def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeat", type=int, default=5, help="runs per measurement (default: 5)")
     repeat = parser.parse_args().repeat
-    work_once = reference()
-    seconds(work_once)  # warm up
+    reference_work = reference()
+    seconds(reference_work)  # warm up
 
     rows = {}
     print(f"{'':48} {'seconds':>8} {'ratio':>8}")
     for name, work in tasks():
         first = seconds(work)  # load the weights, warm up
-        times = max(1, min(repeat, int(PATIENCE_S / first)))
-        pairs = [(seconds(work_once), seconds(work)) for _ in range(times)]
+        times = max(1, min(repeat, int(BUDGET_S / first)))
+        pairs = [(seconds(reference_work), seconds(work)) for _ in range(times)]
         rows[name] = {
-            "seconds": statistics.median(took for _, took in pairs),
-            "ratio": statistics.median(took / yardstick for yardstick, took in pairs),
+            "seconds": statistics.median(own_s for _, own_s in pairs),
+            "ratio": statistics.median(own_s / reference_s for reference_s, own_s in pairs),
             "runs": times,
         }
         print(f"{name:48} {rows[name]['seconds']:8.2f} {rows[name]['ratio']:8.2f}", flush=True)
 
-    bare = import_seconds("import torch", repeat)
+    torch_s = import_seconds("import torch", repeat)
     for what in ("import mssnet_edu", "import torch, mssnet_edu.images, mssnet_edu.restore"):
-        took = import_seconds(what, repeat)
-        rows[what] = {"seconds": took, "ratio": took / bare}
-        print(f"{what:48} {took:8.2f} {took / bare:8.2f}   (ratio to `import torch`)")
+        own_s = import_seconds(what, repeat)
+        rows[what] = {"seconds": own_s, "ratio": own_s / torch_s}
+        print(f"{what:48} {own_s:8.2f} {own_s / torch_s:8.2f}   (ratio to `import torch`)")
 
     report = {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
-        "reference_s": statistics.median(seconds(work_once) for _ in range(repeat)),
+        "reference_s": statistics.median(seconds(reference_work) for _ in range(repeat)),
         "repeat": repeat,
         "rows": rows,
     }

@@ -20,7 +20,7 @@ import nbformat
 import numpy as np
 from PIL import Image
 
-from tools.notebooks.run import VIEW, widget_models
+from tools.notebooks.pages import VIEW, widget_models
 
 MEASURED = re.compile(r"\d[\d.,]*\s*(?:ms|s|min|seconds?|minutes?|[kMG]i?B|it/s|s/it)\b|\d+:\d\d\b")
 EMBEDDED = re.compile(r"data:image/\w+;base64,([\w+/=]+)")

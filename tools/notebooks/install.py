@@ -29,9 +29,11 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 
 
-def main():
+def main() -> None:
     """Install, and leave a stamp so that make does not come here again."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--test", action="store_true", help="install what the tests need, too")
     parser.add_argument(
         "--torch-index",
@@ -54,15 +56,15 @@ def main():
     say(f"Installed in {VENV}")
 
 
-def use_a_fitting_python():
+def use_a_fitting_python() -> None:
     """Go on with this Python if it fits, else with one that does, else say what is missing."""
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        found = shutil.which(f"python3.{minor}")
-        if found:
-            say(f"This is Python {platform.python_version()}; going on with {found}.")
-            sys.exit(subprocess.call([found, *sys.argv]))
+        other = shutil.which(f"python3.{minor}")
+        if other:
+            say(f"This is Python {platform.python_version()}; going on with {other}.")
+            sys.exit(subprocess.call([other, *sys.argv]))
     sys.exit(
         f"This is Python {platform.python_version()} ({sys.executable}). The course needs Python "
         f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Install one, then run "
@@ -70,7 +72,7 @@ def use_a_fitting_python():
     )
 
 
-def make_venv():
+def make_venv() -> None:
     """Create .venv, or make it anew when it no longer runs (the folder was moved, say)."""
     if PYTHON.exists() and runs([str(PYTHON), "-m", "pip", "--version"]):
         return
@@ -84,7 +86,7 @@ def make_venv():
         )
 
 
-def install_cpu_torch(index):
+def install_cpu_torch(index: str) -> None:
     """On Linux, take torch from PyTorch's CPU index where it answers: 200 MB and not several GB."""
     if not sys.platform.startswith("linux") or not index:
         return
@@ -98,7 +100,7 @@ def install_cpu_torch(index):
         say("PyTorch's CPU index did not give torch; taking it from the default index.")
 
 
-def answers(url):
+def answers(url: str) -> bool:
     """Tell whether a web address answers within a few seconds, name look-up included."""
     reply = []
 
@@ -116,14 +118,14 @@ def answers(url):
     return reply == [200]
 
 
-def pip(*arguments):
+def pip(*arguments: str) -> int:
     """Run the venv's pip; quiet when nobody watches."""
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments, *quiet]
     return subprocess.call(command, cwd=ROOT)
 
 
-def runs(command):
+def runs(command: list) -> bool:
     """Tell whether a command can be started and ends well."""
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -131,7 +133,8 @@ def runs(command):
         return False
 
 
-def say(text):
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
     print(text, flush=True)
 
 

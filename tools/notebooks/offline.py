@@ -18,7 +18,7 @@ GUARD = ROOT / "tests" / "offline"
 OWN_NETWORK = ["unshare", "--map-root-user", "--net"]
 
 
-def blocked(command):
+def blocked(command: list[str]) -> tuple[list[str], dict[str, str]]:
     """Return (command, environment) that run `command` with the network blocked."""
     if sys.platform.startswith("linux") and shutil.which("unshare"):
         probe = [*OWN_NETWORK, sys.executable, __file__, "--inside", "true"]
@@ -29,7 +29,7 @@ def blocked(command):
     return command, {**os.environ, "PYTHONPATH": path, "MSSNET_EDU_OFFLINE": "guard"}
 
 
-def raise_loopback():
+def raise_loopback() -> None:
     """Switch 127.0.0.1 on: in a new network it is there but down."""
     import fcntl
     import socket
@@ -40,7 +40,7 @@ def raise_loopback():
         fcntl.ioctl(any_socket, set_flags, struct.pack("16sh", b"lo", up_and_running))
 
 
-def main():
+def main() -> None:
     """Run the command of the command line."""
     if sys.argv[1:2] == ["--inside"]:
         raise_loopback()

@@ -42,8 +42,8 @@ class Count(NamedTuple):
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
-def run_group(name, blocked):
-    """Run one group; return its Count and the seconds it took."""
+def run_group(name: str, blocked: bool) -> tuple[Count, float]:
+    """Run one group; return its Count and the seconds it took. blocked: without the network."""
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "--durations=5"]
@@ -65,22 +65,24 @@ def run_group(name, blocked):
     return count, time.perf_counter() - start
 
 
-def read(report):
+def read(report: Path) -> Count:
     """Return the Count in a JUnit report; zeros if pytest wrote none."""
     if not report.exists():
         return Count(0, 0, 0)
-    suites = ElementTree.parse(report).getroot().iter("testsuite")
-    total = failed = skipped = 0
-    for suite in suites:
-        total += int(suite.get("tests"))
-        failed += int(suite.get("failures")) + int(suite.get("errors"))
-        skipped += int(suite.get("skipped"))
-    return Count(max(total - failed - skipped, 0), failed, skipped)
+    suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
+
+    def total(*names: str) -> int:
+        return sum(int(suite.get(name, 0)) for suite in suites for name in names)
+
+    failed, skipped = total("failures", "errors"), total("skipped")
+    return Count(max(total("tests") - failed - skipped, 0), failed, skipped)
 
 
-def main():
+def main() -> None:
     """Run the groups of the command line and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--online", action="store_true", help="leave the network as it is")
     options = parser.parse_args()
