@@ -12,6 +12,8 @@ import re
 import sys
 import types
 
+from nbformat import NotebookNode
+
 import mssnet_edu
 from mssnet_edu import exercises
 
@@ -26,20 +28,19 @@ AVOID = re.compile(r"\b(simply|obviously|trivially|of course)\b", re.IGNORECASE)
 AMERICAN = re.compile(r"\b(colors?|grays?|grayscale|centers?|behaviors?)\b", re.IGNORECASE)
 
 
-def problems(notebook, name):
+def problems(notebook: NotebookNode, name: str) -> list[str]:
     """Return what is wrong with a notebook, one sentence each; [] if nothing is."""
-    found = []
-    for rule in (about, opening, cells, rhythm, prediction, tasks, ending, words, pictures, code):
-        found += rule(notebook, name)
-    return found
+    rules = (about, opening, cells, rhythm, prediction, tasks, ending, words, pictures, code)
+    return [sentence for rule in rules for sentence in rule(notebook, name)]
 
 
-def mark(cell):
+def mark(cell: NotebookNode) -> str | None:
     """Return what kind of generated cell this is: "header", "setup", "exercise" or None."""
     return (cell.metadata.get("mssnet_edu") or {}).get("generated")
 
 
-def part(cell):
+def part(cell: NotebookNode) -> str | None:
+    """Return which part of an exercise this cell is: "task", "stub", "solution" or None."""
     return (cell.metadata.get("mssnet_edu") or {}).get("part")
 
 
@@ -75,13 +76,13 @@ def about(notebook, name):
     seconds, minutes = data.get("seconds_run", 0), data.get("minutes_read", 0)
     if not (isinstance(seconds, int) and 0 < seconds <= MAX_SECONDS):
         yield f"seconds_run is {seconds}; expected a whole number from 1 to {MAX_SECONDS}"
-    guess = reading_minutes(notebook)
-    if not (isinstance(minutes, int) and 0.5 * guess <= minutes <= 2 * guess):
-        yield f"minutes_read is {minutes}; from its length, about {guess:.0f} are expected"
+    estimate = reading_minutes(notebook)
+    if not (isinstance(minutes, int) and 0.5 * estimate <= minutes <= 2 * estimate):
+        yield f"minutes_read is {minutes}; from its length, about {estimate:.0f} are expected"
 
 
-def reading_minutes(notebook):
-    """A rough guess: 180 words a minute, half a minute a cell's result, two minutes an exercise."""
+def reading_minutes(notebook: NotebookNode) -> float:
+    """Estimate: 180 words a minute, half a minute for a result, two minutes for an exercise."""
     prose = [c for c in notebook.cells if c.cell_type == "markdown" and part(c) != "solution"]
     words = sum(len(_words(c.source)) for c in prose)
     results = sum(c.cell_type == "code" and mark(c) is None for c in notebook.cells)
@@ -223,74 +224,52 @@ def code(notebook, name):
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
-        lines = [
-            line if not line.lstrip().startswith(("%", "!")) else re.sub(r"\S.*", "pass", line)
-            for line in cell.source.splitlines()
-        ]
+        source = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE)  # magics
         try:
-            tree = ast.parse("\n".join(lines))
+            tree = ast.parse(source)
         except SyntaxError as error:
             yield f"{_place(index, cell)} does not parse: {error.msg}"
             continue
-        for text in [*_imports(tree, mark(cell)), *_attributes(tree)]:
+        allowed = {"google"} if mark(cell) == "setup" else set()
+        for text in [*_foreign_imports(tree, allowed), *_private_attributes(tree)]:
             yield f"{_place(index, cell)} {text}"
 
 
-def _imports(tree, kind):
+def _foreign_imports(tree, allowed):
+    """What is imported and is neither allowed nor public."""
+    allowed = allowed | IMPORTS | set(sys.stdlib_module_names)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            modules = [(alias.name, []) for alias in node.names]
+            names = [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            modules = [(node.module or ".", [alias.name for alias in node.names])]
+            names = [(node.module or ".", alias.name) for alias in node.names]
         else:
             continue
-        for module, taken in modules:
-            top = module.split(".")[0]
-            if kind == "setup" and top == "google":
-                continue
-            if top not in IMPORTS and top not in sys.stdlib_module_names:
+        for module, name in names:
+            top, *inner = module.split(".")
+            if top not in allowed:
                 yield f"imports {top}, which a notebook does not need"
-            elif top == "mssnet_edu":
-                yield from _private(module, taken)
-
-
-def _private(module, taken):
-    """What is not public in `from module import taken`."""
-    pieces = module.split(".")
-    if len(pieces) > 2 or (len(pieces) == 2 and pieces[1] not in mssnet_edu.__all__):
-        yield f"imports {module}, which is private"
-        return
-    public = _public(importlib.import_module(module))
-    for name in taken:
-        if name not in public:
-            yield f"imports {name} from {module}, where it is not public"
+            elif top == "mssnet_edu" and (len(inner) > 1 or not set(inner) <= _public(mssnet_edu)):
+                yield f"imports {module}, which is private"
+            elif (
+                top == "mssnet_edu"
+                and name
+                and name not in _public(importlib.import_module(module))
+            ):
+                yield f"imports {name} from {module}, where it is not public"
 
 
 def _public(module):
     return set(getattr(module, "__all__", ()))
 
 
-def _attributes(tree):
+def _private_attributes(tree):
     """What is not public among me.something and me.something.else."""
     for node in ast.walk(tree):
-        if not (
-            isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute)
-        ):
+        name = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+        if not re.fullmatch(r"me(\.\w+){1,2}", name):
             continue
-        chain = []
-        inner = node
-        while isinstance(inner, ast.Attribute):
-            chain.insert(0, inner.attr)
-            inner = inner.value
-        if not (isinstance(inner, ast.Name) and inner.id == "me"):
-            continue
-        if chain[0] not in mssnet_edu.__all__:
-            yield f"uses me.{chain[0]}, which is not public"
-        elif len(chain) == 2:
-            try:
-                part = getattr(mssnet_edu, chain[0])
-            except ImportError as error:
-                yield f"uses me.{chain[0]}, which cannot be imported: {error}"
-                continue
-            if isinstance(part, types.ModuleType) and chain[1] not in _public(part):
-                yield f"uses me.{chain[0]}.{chain[1]}, which is not public"
+        *modules, attribute = name.split(".")[1:]
+        owner = getattr(mssnet_edu, modules[0], None) if modules else mssnet_edu
+        if isinstance(owner, types.ModuleType) and attribute not in _public(owner):
+            yield f"uses {name}, which is not public"

@@ -16,15 +16,13 @@ written by hand, in JupyterLab; the committed notebook is the only source of rec
 
 import argparse
 import copy
-import difflib
-import hashlib
-import json
 import re
 import sys
 import tomllib
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from mssnet_edu import exercises, files
 from tools.notebooks import anatomy
@@ -53,7 +51,7 @@ class SourceError(Exception):
 # --- what is generated ---------------------------------------------------------------------------
 
 
-def launch_links(name):
+def launch_links(name: str) -> tuple[str, str]:
     """Return the addresses (Binder, Colab) that open notebooks/NAME.
 
     >>> launch_links("00_the_question.ipynb")[0].startswith("https://mybinder.org/v2/gh/")
@@ -65,8 +63,8 @@ def launch_links(name):
     )
 
 
-def header(about, name):
-    """Return the markdown of a notebook's first cell."""
+def header(about: dict, name: str) -> str:
+    """Return the markdown of a notebook's first cell. about: the notebook's own metadata."""
     binder, colab = launch_links(name)
     abilities = "\n".join(f"- {text}" for text in about["abilities"])
     # Links, not badges: a badge is a picture from the web, and the course works without a network.
@@ -83,13 +81,13 @@ the exercises · **To run** about {about["seconds_run"]} seconds on two cores ·
 [Binder]({binder}) or [Google Colab]({colab})"""
 
 
-def lower_first(text):
+def lower_first(text: str) -> str:
     """Lower the first letter, unless the first word is a name: "MSSNet", "I"."""
     first = text.split()[0]
     return text if first == "I" or first[1:] != first[1:].lower() else text[0].lower() + text[1:]
 
 
-def setup():
+def setup() -> str:
     """Return the first code cell: nothing on one's own machine, an installation on Colab."""
     return f"""# Only on Google Colab does this cell do something: it installs the course.
 import sys
@@ -102,7 +100,7 @@ if "google.colab" in sys.modules:
     output.enable_custom_widget_manager()"""
 
 
-def exercise_cells(id):
+def exercise_cells(id: str) -> list[NotebookNode]:
     """Return the three cells of an exercise: task, stub, folded solution."""
     exercise = exercises.get(id)
     task = f"""### Exercise {id}: {exercise.title}
@@ -117,82 +115,60 @@ def exercise_cells(id):
 {exercise.solution_cell}
 ```
 
-{upper_first(exercise.why)}
+{exercise.why[:1].upper()}{exercise.why[1:]}
 
 </details>"""
     mark = {"generated": "exercise", "exercise": id}
     return [
-        cell("markdown", task, {**mark, "part": "task"}),
-        cell("code", exercise.stub_cell, {**mark, "part": "stub"}),
-        cell("markdown", solution, {**mark, "part": "solution"}),
+        generated_cell("markdown", task, {**mark, "part": "task"}),
+        generated_cell("code", exercise.stub_cell, {**mark, "part": "stub"}),
+        generated_cell("markdown", solution, {**mark, "part": "solution"}),
     ]
 
 
-def upper_first(text):
-    return text[:1].upper() + text[1:]
+def generated_cell(cell_type: str, source: str, mark: dict[str, str]) -> NotebookNode:
+    """Return a generated cell; its id follows from its mark, so that it never changes."""
+    new = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell_type]
+    id = "-".join(mark[key] for key in ("generated", "exercise", "part") if key in mark)
+    return new(source, id=id, metadata={"mssnet_edu": mark})
 
 
-def cell(kind, source, mark):
-    """Return a generated cell; its id follows from what it is, so that it never changes."""
-    made = (nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell)(source)
-    made.metadata["mssnet_edu"] = mark
-    made["id"] = "-".join(
-        [mark["generated"], *([mark["exercise"], mark["part"]] if "part" in mark else [])]
-    )
-    return made
+def synced(notebook: NotebookNode, name: str) -> NotebookNode:
+    """Return a copy of a notebook with its generated cells written anew; ids stay.
 
-
-def synced(notebook, name):
-    """Return a copy of a notebook with its generated cells written anew; ids stay."""
-    notebook = copy.deepcopy(notebook)
+    Raises SourceError if the metadata that the header is made from is incomplete, or if there is
+    no such exercise.
+    """
     about = notebook.metadata.get("mssnet_edu") or {}
     missing = [key for key in KEYS if key not in about]
     if missing:
         raise SourceError(f"{name}: the notebook's metadata lacks mssnet_edu.{', '.join(missing)}")
-    fresh = {
-        "header": cell("markdown", header(about, name), {"generated": "header"}),
-        "setup": cell("code", setup(), {"generated": "setup"}),
-    }
-    cells = [fresh["header"], fresh["setup"]]
-    done = set()
-    for old in notebook.cells:
-        mark = old.metadata.get("mssnet_edu") or {}
-        what = mark.get("generated")
-        if what == "exercise" and mark.get("exercise") not in done:
-            done.add(mark["exercise"])
+    cells = [
+        generated_cell("markdown", header(about, name), {"generated": "header"}),
+        generated_cell("code", setup(), {"generated": "setup"}),
+    ]
+    previous = {}  # the generated cells as they were, by their marks
+    written = set()
+    for cell in notebook.cells:
+        mark = cell.metadata.get("mssnet_edu") or {}
+        if "generated" not in mark:
+            cells.append(copy.deepcopy(cell))
+            continue
+        previous[tuple(sorted(mark.items()))] = cell
+        if mark["generated"] == "exercise" and mark["exercise"] not in written:
+            written.add(mark["exercise"])
             try:
                 cells += exercise_cells(mark["exercise"])
             except ValueError as error:
                 raise SourceError(f"{name}: {error}") from None
-        elif what is None:
-            cells.append(old)
-    old_ids = {json.dumps(c.metadata.get("mssnet_edu"), sort_keys=True): c for c in notebook.cells}
-    for each in cells:
-        mark = each.metadata.get("mssnet_edu")
-        if mark:
-            old = old_ids.get(json.dumps(mark, sort_keys=True), {})
-            each["id"] = old.get("id", each["id"])
-            if each.cell_type == "code" and old.get("source") == each.source:
-                each.outputs, each.execution_count = old["outputs"], old["execution_count"]
-    notebook.cells = cells
-    notebook.metadata["kernelspec"] = dict(KERNELSPEC)
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    give_ids(notebook.cells)
-    return notebook
-
-
-def give_ids(cells):
-    """Give an id to each cell that has none, or one that is taken; it follows from the text."""
-    taken = set()
-    for each in cells:
-        id = each.get("id")
-        if not id or id in taken:
-            text, turn = each.cell_type + each.source, 0
-            while not id or id in taken:
-                id = hashlib.sha256(f"{text}{turn or ''}".encode()).hexdigest()[:8]
-                turn += 1
-            each["id"] = id
-        taken.add(id)
+    for cell in cells:
+        old = previous.get(tuple(sorted(cell.metadata.get("mssnet_edu", {}).items())))
+        if old is not None:
+            cell["id"] = old.get("id", cell["id"])
+            if cell.cell_type == "code" and old.source == cell.source:
+                cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    metadata = {**copy.deepcopy(notebook.metadata), "kernelspec": dict(KERNELSPEC)}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
 # --- build: from a readable source to a notebook -------------------------------------------------
@@ -201,65 +177,43 @@ FRONT_MATTER = re.compile(r"\A# ---\n(.*?)\n# ---\n", re.DOTALL)
 EXERCISE = re.compile(r"^# %% \[exercise (\S+)\][ \t]*$", re.MULTILINE)
 
 
-def draft(source, name, old=None):
+def draft(source: str, name: str, old: NotebookNode | None = None) -> NotebookNode:
     """Return the notebook that a source in jupytext's percent format describes.
 
     old: the notebook that it replaces, if any; cells that stay, or only change, keep their ids.
+    Raises SourceError if the front matter is missing or incomplete.
     """
     import jupytext
     import yaml
+    from jupytext.combine import combine_inputs_with_outputs
 
     front = FRONT_MATTER.match(source)
     if not front:
         raise SourceError(f'{name}: the source must begin with front matter between "# ---" lines')
     about = yaml.safe_load(re.sub(r"^# ?", "", front.group(1), flags=re.MULTILINE))
-    unknown = sorted(set(about) ^ set(KEYS))
-    if unknown:
-        raise SourceError(f"{name}: front matter has exactly {', '.join(KEYS)}; see {unknown[0]!r}")
+    wrong = sorted(set(about) ^ set(KEYS))
+    if wrong:
+        raise SourceError(f"{name}: front matter has exactly {', '.join(KEYS)}; see {wrong[0]!r}")
     body = EXERCISE.sub(r"# %% [markdown]\n# [exercise \1]", source[front.end() :])
     body = body.lstrip("\n")  # or jupytext would see an empty cell
     notebook = jupytext.reads(body, fmt="py:percent")
-    notebook.metadata.clear()
-    notebook.metadata["mssnet_edu"] = about
-    notebook.metadata["language_info"] = {"name": "python"}
-    for each in notebook.cells:
-        each.pop("id", None)
-        each.metadata.pop("cell_marker", None)  # jupytext's note on how the text was quoted
-        each.source = each.source.strip("\n")
-        found = re.fullmatch(r"\[exercise (\S+)\]", each.source)
-        if found:
-            each.metadata["mssnet_edu"] = {"generated": "exercise", "exercise": found.group(1)}
+    notebook.metadata = NotebookNode(mssnet_edu=about, language_info={"name": "python"})
+    for cell in notebook.cells:
+        cell.metadata.pop("cell_marker", None)  # jupytext's note on how the text was quoted
+        cell.source = cell.source.strip("\n")
+        exercise = re.fullmatch(r"\[exercise (\S+)\]", cell.source)
+        if exercise:
+            cell.metadata["mssnet_edu"] = {"generated": "exercise", "exercise": exercise[1]}
     notebook = synced(notebook, name)
     if old is not None:
-        keep_ids(notebook.cells, old.cells)
+        notebook.cells = combine_inputs_with_outputs(notebook, old, "py:percent").cells
     return notebook
-
-
-def keep_ids(cells, old_cells):
-    """Take over the ids of the old cells that are most like the new ones."""
-    new = [each for each in cells if not anatomy.mark(each)]
-    old = [each for each in old_cells if not anatomy.mark(each) and each.get("id")]
-    pairs = [
-        (difflib.SequenceMatcher(None, a.source, b.source, autojunk=False).ratio(), i, j)
-        for i, a in enumerate(new)
-        for j, b in enumerate(old)
-        if a.cell_type == b.cell_type
-    ]
-    kept, used = {}, set()
-    for likeness, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
-        if likeness > 0.5 and i not in kept and j not in used:
-            kept[i] = new[i]
-            new[i]["id"] = old[j]["id"]
-            used.add(j)
-    # an id that was kept may equal one made from another cell's text: the kept one wins
-    rest = [each for i, each in enumerate(new) if i not in kept]
-    give_ids([each for each in cells if anatomy.mark(each)] + list(kept.values()) + rest)
 
 
 # --- the table in README.md ----------------------------------------------------------------------
 
 
-def table(paths):
+def table(paths: list[Path]) -> str:
     """Return the table of the notebooks, as markdown."""
     rows = ["| | notebook | to read | to run | open in |", "|---|---|---|---|---|"]
     for path in paths:
@@ -273,46 +227,45 @@ def table(paths):
     return "\n".join(rows)
 
 
-def with_table(readme, text):
+def with_table(readme: str, text: str) -> str:
     """Return README's text with the table between its two marks."""
-    before, rest = readme.split(BEGIN)
-    _, after = rest.split(END)
+    before, after = readme.split(BEGIN)[0], readme.split(END)[1]
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
 # --- files and the command line ------------------------------------------------------------------
 
 
-def read(path):
+def read(path: Path) -> NotebookNode:
+    """Return a notebook from its file."""
     return nbformat.read(path, as_version=4)
 
 
-def write_notebook(path, notebook):
+def write_notebook(path: Path, notebook: NotebookNode) -> None:
+    """Write a notebook that is valid, whole or not at all."""
     nbformat.validate(notebook)
     files.write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
-def all_notebooks():
+def all_notebooks() -> list[Path]:
+    """Return the notebooks of the course, in their order."""
     return sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
-def faults(path):
+def problems(path: Path) -> list[str]:
     """Return all that is wrong with a notebook, one sentence each: stale cells, broken rules."""
     notebook = read(path)
-    found = []
+    sentences = anatomy.problems(notebook, path.name)
     try:
-        fresh = synced(notebook, path.name)
+        if synced(notebook, path.name) != notebook:
+            command = f"python -m tools.notebooks.build sync notebooks/{path.name}"
+            sentences.insert(0, f"its generated cells are stale; run `{command}`")
     except SourceError as error:
         return [str(error)]
-    if fresh != notebook:
-        found.append(
-            f"{path.name}: its generated cells are stale; "
-            f"run `python -m tools.notebooks.build sync notebooks/{path.name}`"
-        )
-    return found + [f"{path.name}: {text}" for text in anatomy.problems(notebook, path.name)]
+    return [f"{path.name}: {sentence}" for sentence in sentences]
 
 
-def index_fault():
+def index_problem() -> str | None:
     """Return what is wrong with README's table, or None."""
     paths = all_notebooks()
     text = README.read_text(encoding="utf-8")
@@ -321,7 +274,7 @@ def index_fault():
     return "README.md: its table is stale; run `python -m tools.notebooks.build index`"
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Obey the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -349,19 +302,19 @@ def main(arguments=None):
             files.write_text(README, with_table(text, table(all_notebooks())))
         else:
             wrong = report(options.notebooks or all_notebooks())
-            if not options.notebooks and index_fault():
+            if not options.notebooks and index_problem():
                 wrong += 1
-                print(index_fault())
+                print(index_problem())
             sys.exit(1 if wrong else 0)
     except (SourceError, FileNotFoundError) as error:
         sys.exit(str(error))
 
 
-def report(paths):
-    """Print what is wrong with each notebook; return how much it is."""
-    found = [text for path in paths for text in faults(path)]
-    print("\n".join(found) if found else f"checked {len(paths)}: nothing wrong")
-    return len(found)
+def report(paths: list[Path]) -> int:
+    """Print what is wrong with each notebook; return how many things are."""
+    wrong = [sentence for path in paths for sentence in problems(path)]
+    print("\n".join(wrong) or f"checked {len(paths)}: nothing wrong")
+    return len(wrong)
 
 
 if __name__ == "__main__":
