@@ -1,8 +1,9 @@
 """A real JupyterLab and a real browser, both on this machine and shared by all browser tests.
 
-A test takes `lab` and `page`, opens a notebook with `lab.open_run(page, name)` and then does with
-mouse and keys what a learner would do. Afterwards `page` fails the test if the browser asked any
-other machine for anything, or if a script on the page broke.
+The tests of a module share one notebook, which is opened and run once: the one in notebooks/ that
+NOTEBOOK names, or one of the code cells in CELLS. A test takes `page` and does with mouse and keys
+what a learner would do. After the last one, `page` fails if the browser asked any other machine for
+anything, or if a script on the page broke.
 
 Chromium is Debian's or the system's own (`chromium` on the PATH), driven by Playwright.
 """
@@ -42,6 +43,26 @@ FLAGS = [
 ]
 
 
+CELL_TIMEOUT_S = 600  # of one cell, on a machine that does other things too
+# What each code cell of the open notebook is doing, and the error that it shows, if any.
+CODE_CELLS = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    return panel.content.widgets.map(cell => cell.model).filter(model => model.type === 'code')
+        .map(model => ({
+            source: model.sharedModel.getSource(),
+            state: model.executionState === 'running' ? 'running'
+                : model.executionCount ? 'done' : 'waiting',
+            error: model.outputs.toJSON().filter(o => o.output_type === 'error')
+                .map(o => `${o.ename}: ${o.evalue}`)[0],
+        }));
+}"""
+KERNEL_IS_IDLE = """() => {
+    const panel = window.jupyterapp && window.jupyterapp.shell.currentWidget;
+    const session = panel && panel.sessionContext && panel.sessionContext.session;
+    return Boolean(session && session.kernel && session.kernel.status === 'idle');
+}"""
+
+
 def find_chromium():
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
@@ -76,47 +97,59 @@ def browser():
             pytest.fail("Chromium is not installed, and in CI the browser tests must run")
         warnings.warn("Chromium is not installed: the browser tests are skipped", stacklevel=1)
         pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
-    with sync_playwright() as tools:
-        found = tools.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield found
-        found.close()
+    expect.set_options(timeout=30_000)  # the machine may do other things too
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
 
 
-@contextlib.contextmanager
-def watched_page(browser):
-    """A fresh page that remembers each request to elsewhere and each script that broke."""
+@pytest.fixture(scope="module")
+def page(request, browser, lab):
+    """The module's notebook, opened and run once; with a record of what should not happen."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    new = context.new_page()
-    new.set_default_timeout(30_000)
-    new.elsewhere, new.broken = [], []
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    foreign_requests, script_errors = [], []
 
-    def watch(request):
+    def check_address(request):
         if not re.match(r"(data|blob|about):|(https?|wss?)://127\.0\.0\.1[:/]", request.url):
-            new.elsewhere.append(request.url)
+            foreign_requests.append(request.url)
 
-    context.on("request", watch)
-    new.on("websocket", watch)
-    new.on("pageerror", lambda error: new.broken.append(str(error)))
-    yield new
-    context.close()
-    assert new.elsewhere == [], "the page asked another machine for something"
-    assert new.broken == [], "a script on the page broke"
+    context.on("request", check_address)
+    page.on("websocket", check_address)
+    page.on("pageerror", lambda error: script_errors.append(str(error)))
+    try:
+        if hasattr(request.module, "NOTEBOOK"):
+            lab.open_run(page, f"notebooks/{request.module.NOTEBOOK}")
+        else:
+            lab.open_run(page, lab.write(f"{request.path.stem}.ipynb", request.module.CELLS))
+        yield page
+    finally:
+        context.close()
+        lab.stop_kernels()
+    assert foreign_requests == [], "the page asked another machine for something"
+    assert script_errors == [], "a script on the page broke"
 
 
-@pytest.fixture
-def page(browser, lab):
-    """A page for one test."""
-    with watched_page(browser) as new:
-        yield new
-    lab.stop_kernels()
+@pytest.fixture(scope="module")
+def code_cell(page):
+    """`code_cell(words)` finds the code cell that holds these words, and scrolls it into view."""
+
+    def find(words, which=0):
+        # JupyterLab draws a cell only when it comes near
+        cell = page.locator(".jp-CodeCell", has_text=words).nth(which)
+        cell.scroll_into_view_if_needed()
+        return cell
+
+    return find
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def handles(page):
     """`handles(name)` finds a handle: the output that it stands in, and its row."""
-
     from playwright.sync_api import expect
 
     def find(name):
@@ -129,14 +162,6 @@ def handles(page):
     return find
 
 
-@pytest.fixture(scope="module")
-def shared_page(browser, lab):
-    """A page for all tests of a module: opening a notebook takes most of a browser test's time."""
-    with watched_page(browser) as new:
-        yield new
-    lab.stop_kernels()
-
-
 class Lab:
     """A running JupyterLab; its folder holds notebooks/, a copy, and what tests write beside it."""
 
@@ -144,7 +169,7 @@ class Lab:
         self.folder = folder
         self.address = address
 
-    def write(self, name, *sources):
+    def write(self, name, sources):
         """Write a notebook of code cells; returns its name, for `open_run`."""
         cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -152,37 +177,30 @@ class Lab:
         nbformat.write(notebook, self.folder / name)
         return name
 
-    def open(self, page, name):
-        """Open a notebook and wait until its kernel waits for work."""
-        from playwright.sync_api import expect
-
-        # reset: no tabs of an earlier test
-        page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset")
-        expect(page.locator(".jp-NotebookPanel-toolbar").first).to_be_visible(timeout=90_000)
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=90_000)
-
-    def open_run(self, page, name, timeout_s=600):
+    def open_run(self, page, name):
         """Open a notebook, run all its cells, and wait until the last one is done."""
-        from playwright.sync_api import expect
-
-        self.open(page, name)
-        prompt = page.locator(".jp-CodeCell .jp-InputPrompt").first
-        for _ in range(4):  # a click in the first moments can be lost
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
-            try:
-                expect(prompt).not_to_have_text("[ ]:", timeout=3_000)
-                break
-            except AssertionError:
-                page.keyboard.press("Escape")
-        else:
-            raise AssertionError(f"{name}: Run All never started")
-        # all cells are waiting ("*") or done (a number) by now, also those out of sight
-        waiting = page.locator(".jp-CodeCell .jp-InputPrompt", has_text="*")
-        expect(waiting).to_have_count(0, timeout=1000 * timeout_s)
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=30_000)
-        errors = page.locator(".jp-RenderedText[data-mime-type*='error']")
-        assert errors.count() == 0, errors.first.inner_text()
+        # reset: no tabs of an earlier test
+        page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset", timeout=90_000)
+        page.wait_for_function(KERNEL_IS_IDLE, timeout=180_000)
+        # not awaited: the promise is kept until the last cell is done
+        page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        done, since = -1, time.monotonic()
+        while True:
+            cells = page.evaluate(CODE_CELLS)
+            for number, cell in enumerate(cells, 1):
+                assert not cell["error"], f"{name}, code cell {number}: {cell['error']}"
+            states = [cell["state"] for cell in cells]
+            if set(states) == {"done"}:
+                return
+            if states.count("done") != done:
+                done, since = states.count("done"), time.monotonic()
+            if time.monotonic() - since > CELL_TIMEOUT_S:
+                number = next(i for i, state in enumerate(states) if state != "done")
+                raise TimeoutError(
+                    f"{name}: code cell {number + 1} of {len(cells)} was not done after "
+                    f"{CELL_TIMEOUT_S} s:\n{cells[number]['source']}"
+                )
+            page.wait_for_timeout(500)
 
     def stop_kernels(self):
         """End all kernels: each that stays behind a closed page holds hundreds of megabytes."""
@@ -200,9 +218,8 @@ class Lab:
         from playwright.sync_api import expect
 
         page.evaluate(
-            """name => (window.jupyterapp || window.jupyterlab)
-                .commands.execute('apputils:change-theme', {theme: `JupyterLab ${name}`})""",
-            name,
+            """theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})""",
+            f"JupyterLab {name}",
         )
         light = "false" if name == "Dark" else "true"
         expect(page.locator(f"body[data-jp-theme-light='{light}']")).to_have_count(1)
@@ -281,6 +298,14 @@ def end(server):
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    """`pixels(canvas)` returns all numbers in a canvas, as text."""
+    script = """canvas => Array.from(canvas.getContext('2d')
+        .getImageData(0, 0, canvas.width, canvas.height).data).join()"""
+    return lambda canvas: canvas.evaluate(script)
 
 
 @pytest.fixture(scope="session")

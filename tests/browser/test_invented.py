@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 PHOTOS = """
@@ -26,14 +25,7 @@ pairs = [(half, half.flip(-1), "mirrored"), (half, smooth[:, :256, :256], "smoot
 game = me.show.guess_game(pairs, alt="Which is the photograph?")
 game
 """
-PIXELS = """canvas => Array.from(canvas.getContext('2d')
-    .getImageData(0, 0, canvas.width, canvas.height).data.slice(0, 400000)).join()"""
-
-
-@pytest.fixture(scope="module")
-def page(lab, shared_page):
-    lab.open_run(shared_page, lab.write("invented.ipynb", PHOTOS, TRUST, GAME))
-    return shared_page
+CELLS = [PHOTOS, TRUST, GAME]
 
 
 def in_view(page, selector):
@@ -46,18 +38,18 @@ def milliseconds(widget):
     return float(widget.get_attribute("data-ms"))
 
 
-def test_dial(page, shot):
+def test_dial(page, shot, pixels):
     dial = in_view(page, ".mss-dial")
     said, slider = dial.locator(".mss-said"), dial.get_by_role("slider")
     pictures = dial.locator("canvas")
     expect(pictures).to_have_count(3)
     expect(said).to_contain_text("1.00 × invented")
-    seen = {1: [pictures.nth(i).evaluate(PIXELS) for i in range(3)]}
+    seen = {1: [pixels(pictures.nth(i)) for i in range(3)]}
     shot("dial_1", dial)
     slider.focus()
     page.keyboard.press("Home")
     expect(said).to_contain_text("nothing is added")
-    seen[0] = [pictures.nth(i).evaluate(PIXELS) for i in range(3)]
+    seen[0] = [pixels(pictures.nth(i)) for i in range(3)]
     assert seen[0][0] != seen[1][0]  # the picture
     assert seen[0][1] == seen[1][1]  # what was recorded stays
     assert seen[0][2] != seen[1][2]  # the invented part is grey now
@@ -66,7 +58,7 @@ def test_dial(page, shot):
     assert agreement > 45
     dial.get_by_role("button", name="mosaic start").click()
     expect(pictures.first).to_have_attribute("aria-label", re.compile("nothing is added"))
-    assert pictures.first.evaluate(PIXELS) != seen[0][0]
+    assert pixels(pictures.first) != seen[0][0]
     expect(dial.locator(".mss-mark-recorded")).to_have_text("recorded")
     # the squares are the small photo: all that they lose is their rounding to 8 bits, 58.9 dB
     assert float(re.search(r"again: ([\d.]+) dB", said.inner_text())[1]) > 57
@@ -88,17 +80,17 @@ def test_dial(page, shot):
     assert min(times) < 300, times
 
 
-def test_trust(page, shot, drag):
+def test_trust(page, shot, drag, pixels):
     trust = in_view(page, ".mss-trust")
     said, slider = trust.locator(".mss-said"), trust.get_by_role("slider")
     veil = trust.locator(".mss-trust-stage canvas")
-    before = veil.evaluate(PIXELS)
+    before = pixels(veil)
     expect(said).to_contain_text(re.compile(r"\d+ % of the cells .* % really are"))
     shot("trust", trust)
     slider.focus()
     page.keyboard.press("Home")
     expect(said).to_contain_text("at most 0 grey levels")
-    assert veil.evaluate(PIXELS) != before
+    assert pixels(veil) != before
     page.keyboard.press("End")
     expect(said).to_contain_text(re.compile("^(9[5-9]|100) %"))
     assert milliseconds(trust) < 300

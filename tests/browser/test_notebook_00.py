@@ -5,13 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-NOTEBOOK = "notebooks/00_the_question.ipynb"
-
-
-@pytest.fixture(scope="module")
-def page(lab, shared_page):
-    lab.open_run(shared_page, NOTEBOOK, timeout_s=420)
-    return shared_page
+NOTEBOOK = "00_the_question.ipynb"
 
 
 @pytest.mark.parametrize(("which", "first", "second"), [(0, "2", "3"), (1, "2", "3")])
@@ -34,9 +28,8 @@ def test_comparisons(page, shot, drag, which, first, second):
     assert stage.screenshot(animations="disabled") != before
 
 
-def test_an_exercise_answers(page, shot):
-    cell = page.locator(".jp-CodeCell", has_text='me.check("00-a"').first
-    cell.scroll_into_view_if_needed()
+def test_an_exercise_answers(page, shot, code_cell):
+    cell = code_cell('me.check("00-a"')
     expect(cell).to_contain_text("Not answered yet")
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+A")

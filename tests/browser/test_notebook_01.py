@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-NOTEBOOK = "notebooks/01_blur_vs_downscaling.ipynb"
+NOTEBOOK = "01_blur_vs_downscaling.ipynb"
 # Each slider that a figure hangs on, in the order of the notebook: its name, and a key to press.
 SLIDERS = [
     ("frames", "ArrowRight"),
@@ -22,12 +22,6 @@ CHOICES = [
     ("holds back", "0.1", "0.01"),
 ]
 COMPARISONS = ["A dark helmet", "A street sign", "The back of a car"]
-
-
-@pytest.fixture(scope="module")
-def page(lab, shared_page):
-    lab.open_run(shared_page, NOTEBOOK, timeout_s=240)
-    return shared_page
 
 
 def pictures(area):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-NOTEBOOK = "notebooks/02_mssnet_stage_by_stage.ipynb"
+NOTEBOOK = "02_mssnet_stage_by_stage.ipynb"
 CAT, CAR, STREET = range(3)
 
 
@@ -14,24 +14,15 @@ def fingerprint(part):
     return part.screenshot(animations="disabled")
 
 
-@pytest.fixture(scope="module")
-def page(lab, shared_page):
-    """The notebook, run once."""
-    lab.open_run(shared_page, NOTEBOOK, timeout_s=600)
-    return shared_page
-
-
 @pytest.fixture
-def player(page):
-    """Scrolls to a player; JupyterLab attaches a cell only when it comes near."""
+def player(code_cell):
+    """`player(which)` finds a stage player, and scrolls it into view."""
 
     def find(which):
-        cells = page.locator(".jp-CodeCell", has_text="me.show.stage_player(")
-        cells.nth(which).scroll_into_view_if_needed()
-        found = cells.nth(which).locator(".mss-player")
-        found.scroll_into_view_if_needed()
-        expect(found.locator(".mss-view img")).to_have_count(2)
-        return found
+        figure = code_cell("me.show.stage_player(", which).locator(".mss-player")
+        figure.scroll_into_view_if_needed()
+        expect(figure.locator(".mss-view img")).to_have_count(2)
+        return figure
 
     return find
 
@@ -92,7 +83,6 @@ def test_real_photos_by_keyboard_tell_no_psnr(player, page, shot, which):
     expect(said).to_contain_text("S3-U3")
 
 
-def test_an_untouched_exercise_asks_for_an_answer(page):
-    stub = page.locator(".jp-CodeCell", has_text='me.check("02-a"').first
-    stub.scroll_into_view_if_needed()
+def test_an_untouched_exercise_asks_for_an_answer(code_cell):
+    stub = code_cell('me.check("02-a"')
     expect(stub.locator(".jp-OutputArea")).to_contain_text("… 02-a")

@@ -5,24 +5,16 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-NOTEBOOK = "notebooks/03_inside_mssnet.ipynb"
+NOTEBOOK = "03_inside_mssnet.ipynb"
 SOON = 60_000  # ms: the ablation runs eight networks for each move
 
 
-@pytest.fixture(scope="module")
-def page(lab, shared_page):
-    """The notebook, run once."""
-    lab.open_run(shared_page, NOTEBOOK, timeout_s=900)
-    return shared_page
-
-
 @pytest.fixture
-def area(page):
-    """The output of the cell that holds these words, scrolled into view."""
+def area(code_cell):
+    """`area(words)` finds the cell that holds these words, its figure in view."""
 
     def find(words):
-        cell = page.locator(".jp-CodeCell", has_text=words).first
-        cell.scroll_into_view_if_needed()
+        cell = code_cell(words)
         figure = cell.locator("figure.mss").first
         expect(figure).to_be_visible(timeout=2 * SOON)  # the page draws after the kernel is done
         figure.scroll_into_view_if_needed()
@@ -113,10 +105,9 @@ def test_the_ablation_is_computed_for_another_photo(area, page, shot):
     shot("03_ablation", cell)
 
 
-def test_the_street_by_two_networks(page, shot, drag):
-    widget = page.locator(".mss-compare[aria-label^='A street with people']")
-    cell = page.locator(".jp-CodeCell", has_text="me.show.compare_many(").first
-    cell.scroll_into_view_if_needed()
+def test_the_street_by_two_networks(page, shot, drag, code_cell):
+    cell = code_cell("me.show.compare_many(")
+    widget = cell.locator(".mss-compare[aria-label^='A street with people']")
     widget.scroll_into_view_if_needed()
     stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
     drag(page, stage, 0.5, 0.8)
@@ -129,13 +120,11 @@ def test_the_street_by_two_networks(page, shot, drag):
     assert stage.screenshot(animations="disabled") != taken
 
 
-def test_without_the_authors_file_the_cell_says_where_it_is(page):
-    cell = page.locator(".jp-CodeCell", has_text="load_official_checkpoint").first
-    cell.scroll_into_view_if_needed()
+def test_without_the_authors_file_the_cell_says_where_it_is(code_cell):
+    cell = code_cell("load_official_checkpoint")
     expect(cell.locator(".jp-OutputArea")).to_contain_text("https://github.com/kky7/MSSNet")
 
 
-def test_an_untouched_exercise_asks_for_an_answer(page):
-    stub = page.locator(".jp-CodeCell", has_text='me.check("03-a"').first
-    stub.scroll_into_view_if_needed()
+def test_an_untouched_exercise_asks_for_an_answer(code_cell):
+    stub = code_cell('me.check("03-a"')
     expect(stub.locator(".jp-OutputArea")).to_contain_text("… 03-a")

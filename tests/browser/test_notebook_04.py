@@ -3,16 +3,9 @@
 import re
 import time
 
-import pytest
 from playwright.sync_api import expect
 
-NOTEBOOK = "notebooks/04_from_deblurring_to_8x.ipynb"
-
-
-@pytest.fixture(scope="module")
-def page(lab, shared_page):
-    lab.open_run(shared_page, NOTEBOOK, timeout_s=900)
-    return shared_page
+NOTEBOOK = "04_from_deblurring_to_8x.ipynb"
 
 
 def pictures(area):
@@ -88,9 +81,8 @@ def test_the_same_eye_seven_times(page, shot):
     assert len(seen) == 6
 
 
-def test_an_exercise_answers(page):
-    cell = page.locator(".jp-CodeCell", has_text='me.check("04-b"').first
-    cell.scroll_into_view_if_needed()
+def test_an_exercise_answers(page, code_cell):
+    cell = code_cell('me.check("04-b"')
     expect(cell).to_contain_text("Not answered yet")
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+A")

@@ -46,22 +46,12 @@ TABLE = """
 rows = [["smooth", me.metrics.psnr(smooth, cat), 3], ["sharp", 99.0, 4], ["other", 9.0, 5]]
 me.show.table(rows, ["method", "PSNR (dB)", "networks"], caption="Three methods")
 """
-
-PIXELS = """canvas => Array.from(canvas.getContext('2d')
-    .getImageData(0, 0, canvas.width, canvas.height).data).join()"""
+CELLS = [PHOTOS, COMPARE, MANY, PLAYER, SLIDERS, STILL, TABLE]
 
 
 def fingerprint(part):
     """What stands on the screen there, as bytes."""
     return part.screenshot(animations="disabled")
-
-
-@pytest.fixture(scope="module")
-def page(lab, shared_page):
-    """One notebook with all widgets, run once."""
-    sources = [PHOTOS, COMPARE, MANY, PLAYER, SLIDERS, STILL, TABLE]
-    lab.open_run(shared_page, lab.write("widgets.ipynb", *sources))
-    return shared_page
 
 
 def in_view(page, selector, which=0):
@@ -122,20 +112,20 @@ def test_compare_by_keyboard(compare, page):
     expect(grip).to_be_focused()
 
 
-def test_loupe_shows_the_same_spot_in_all(compare, page):
+def test_loupe_shows_the_same_spot_in_all(compare, page, pixels):
     panes = compare.locator("canvas")
-    before = [panes.nth(i).evaluate(PIXELS) for i in range(3)]
+    before = [pixels(panes.nth(i)) for i in range(3)]
     assert before[0] != before[1]  # smooth and sharp differ
     assert before[1] == before[2]  # "sharp" is the original: one spot, one picture
     compare.get_by_role("slider").focus()
     page.keyboard.press("Shift+ArrowRight")
     expect(panes.first).not_to_have_attribute("aria-label", re.compile("around 75 %"))
-    moved = [panes.nth(i).evaluate(PIXELS) for i in range(3)]
+    moved = [pixels(panes.nth(i)) for i in range(3)]
     assert all(a != b for a, b in zip(before, moved, strict=True))
     assert moved[1] == moved[2]
     compare.get_by_role("button", name="Loupe: magnify more").click()
     expect(panes.first).to_have_attribute("aria-label", re.compile("magnified 8 times"))
-    assert panes.first.evaluate(PIXELS) != moved[0]
+    assert pixels(panes.first) != moved[0]
 
 
 def test_compare_many_by_list_and_keys(page, shot):
