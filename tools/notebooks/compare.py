@@ -24,23 +24,21 @@ from tools.notebooks.pages import VIEW, widget_models
 
 MEASURED = re.compile(r"\d[\d.,]*\s*(?:ms|s|min|seconds?|minutes?|[kMG]i?B|it/s|s/it)\b|\d+:\d\d\b")
 EMBEDDED = re.compile(r"data:image/\w+;base64,([\w+/=]+)")
-TOKEN = re.compile(r"[-−+]?\d[\d.,]*|\w+")
+TOKEN = re.compile(r"[-−+]?\d+(?:[.,]\d+)*|\w+")
 Content = tuple[Counter[str], list[np.ndarray]]  # numbers and words, each counted; pictures
 
 
 def contents(path: Path) -> dict[str, Content]:
     """Return what each cell of an executed notebook shows, by the cell's id; {} without a file."""
     notebook = nbformat.read(path, as_version=4) if path.is_file() else nbformat.v4.new_notebook()
-    models = widget_models(notebook)
-    shown = {}
+    models, shown = widget_models(notebook), {}
     for cell in notebook.cells:
         tokens, pictures = shown[cell["id"]] = Counter(), []
         for item in _items(cell.get("outputs", []), models) if "seconds" not in cell.source else ():
             if isinstance(item, str):
                 text = re.sub(r"<(style|script)\b.*?</\1>", " ", item, flags=re.DOTALL)
                 text = re.sub(r'<[^>]*?\balt="([^"]*)"[^>]*>|<[^>]*>', r" \1 ", text)
-                words = TOKEN.findall(MEASURED.sub(" ", text))
-                tokens.update(word.rstrip(".,") for word in words)
+                tokens.update(TOKEN.findall(MEASURED.sub(" ", text)))
             else:
                 pictures.append(item)
     return shown
@@ -81,17 +79,19 @@ def _array(data: str) -> np.ndarray:
 
 
 def differences(before: Content, after: Content) -> Iterator[str]:
-    """Yield a line for each thing that differs between two cells."""
+    """Yield a line for each difference between two cells, whatever the order of their pictures."""
     gone, new = before[0] - after[0], after[0] - before[0]
     if gone or new:
         yield f"{' '.join(gone.elements()):.60} -> {' '.join(new.elements()):.60}"
     if len(before[1]) != len(after[1]):
         yield f"{len(before[1])} pictures -> {len(after[1])}"
-    for number, (a, b) in enumerate(zip(before[1], after[1], strict=False), 1):
-        if a.shape != b.shape:
-            yield f"picture {number}: shape {a.shape} -> {b.shape}"
-        elif (a != b).any():
-            yield f"picture {number}: a pixel differs by {abs(a - b).max()}"
+    lost, fresh = (
+        [p for p in some if not any(np.array_equal(p, q) for q in others)]
+        for some, others in ((before[1], after[1]), (after[1], before[1]))
+    )
+    for a, b in zip(lost, fresh, strict=False):
+        largest = abs(a - b).max() if a.shape == b.shape else f"shape {a.shape} -> {b.shape}"
+        yield f"a picture differs: {largest}"
 
 
 def main() -> None:
@@ -106,8 +106,8 @@ def main() -> None:
         before, after = (contents(folder / name) for folder in folders)
         lines = []
         for id in dict.fromkeys([*before, *after]):
-            pair = before.get(id, nothing), after.get(id, nothing)
-            lines += [f"{name} {id}: {line}" for line in differences(*pair)]
+            found = differences(before.get(id, nothing), after.get(id, nothing))
+            lines += [f"{name} {id}: {line}" for line in found]
         tokens = sum(words.total() for words, _ in before.values())
         pictures = sum(len(images) for _, images in before.values())
         print(f"{name:36} {tokens:15} {pictures:9} {len(lines):12}")
