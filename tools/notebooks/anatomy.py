@@ -11,6 +11,7 @@ import importlib
 import re
 import sys
 import types
+from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
@@ -62,7 +63,7 @@ def _place(index, cell):
 # --- the rules -----------------------------------------------------------------------------------
 
 
-def about(notebook, name):
+def about(notebook: NotebookNode, name: str) -> Iterator[str]:
     """The metadata that header and index are made from."""
     data = notebook.metadata.get("mssnet_edu") or {}
     if not re.fullmatch(r"\d\d_[a-z0-9_]+\.ipynb", name):
@@ -90,7 +91,7 @@ def reading_minutes(notebook: NotebookNode) -> float:
     return words / 180 + results / 2 + 2 * stubs
 
 
-def opening(notebook, name):
+def opening(notebook: NotebookNode, name: str) -> Iterator[str]:
     """Header, then the cell for Colab; the only first-level heading is the header's."""
     if [mark(c) for c in notebook.cells[:2]] != ["header", "setup"]:
         yield "it must begin with the generated header and set-up cells: run sync"
@@ -101,7 +102,7 @@ def opening(notebook, name):
                 yield f"{_place(index, cell)} has a heading of the first level; use ## or ###"
 
 
-def cells(notebook, name):
+def cells(notebook: NotebookNode, name: str) -> Iterator[str]:
     """Short code, no outputs, an id each, the one kernel."""
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
         yield "its kernel must be python3"
@@ -125,7 +126,7 @@ def cells(notebook, name):
             yield f"{_place(index, cell)} holds outputs: make format"
 
 
-def rhythm(notebook, name):
+def rhythm(notebook: NotebookNode, name: str) -> Iterator[str]:
     """A question before each result, an explanation after it."""
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code" or mark(cell) in ("setup", "exercise"):
@@ -142,7 +143,7 @@ def rhythm(notebook, name):
             yield f"{_place(index, cell)} is followed by an exercise; explain its result first"
 
 
-def prediction(notebook, name):
+def prediction(notebook: NotebookNode, name: str) -> Iterator[str]:
     """At least one result is guessed before it is seen."""
     pairs = zip(notebook.cells, notebook.cells[1:], strict=False)
     asked = [a for a, b in pairs if a.cell_type == "markdown" and b.cell_type == "code"]
@@ -150,7 +151,7 @@ def prediction(notebook, name):
         yield f'no text right before a code cell asks for a guess; begin one with "{PREDICT}"'
 
 
-def tasks(notebook, name):
+def tasks(notebook: NotebookNode, name: str) -> Iterator[str]:
     """Three exercises or more, whole, of this lesson, and all that the lesson has."""
     marks = [c.metadata["mssnet_edu"] for c in notebook.cells if mark(c) == "exercise"]
     ids = list(dict.fromkeys(m.get("exercise") for m in marks))
@@ -173,7 +174,7 @@ def tasks(notebook, name):
             yield f"{_place(index, cell)} needs `import torch` in an earlier cell"
 
 
-def ending(notebook, name):
+def ending(notebook: NotebookNode, name: str) -> Iterator[str]:
     """What to remember (three lines), Sources, Next; nothing after them."""
     text = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     sections = re.split(r"^## +(.+?)[ \t]*$", text, flags=re.MULTILINE)
@@ -191,7 +192,7 @@ def ending(notebook, name):
         yield "Next must say what comes next"
 
 
-def words(notebook, name):
+def words(notebook: NotebookNode, name: str) -> Iterator[str]:
     """Plain words: nothing is simple or obvious to a learner."""
     for index, cell in enumerate(notebook.cells):
         text = _prose(cell.source) if cell.cell_type == "markdown" else _comments(cell.source)
@@ -205,7 +206,7 @@ def _comments(source):
     return "\n".join(re.findall(r"#.*", source))
 
 
-def pictures(notebook, name):
+def pictures(notebook: NotebookNode, name: str) -> Iterator[str]:
     """Nothing is loaded from the web, and every picture says in words what it shows."""
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "markdown":
@@ -219,7 +220,7 @@ def pictures(notebook, name):
             yield f"{_place(index, cell)} holds HTML that loads something; use me.show"
 
 
-def code(notebook, name):
+def code(notebook: NotebookNode, name: str) -> Iterator[str]:
     """Code that parses, and uses the public surface only."""
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
