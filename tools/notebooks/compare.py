@@ -1,11 +1,11 @@
 """Compare two rendered courses: what the cells of each notebook show, before and after a change.
 
-    python -m tools.notebooks.compare build/before build/course
+    python -m tools.notebooks.compare build/before build/course [GREY_LEVELS]
 
-Both hold executed notebooks, as tools.notebooks.run leaves them. Compared, cell by cell (by id),
-are numbers, words, pictures and buffers in outputs and in the state of widgets. Measured time and
-memory is left out: a number with such a unit ("2.2 s", "441 MB", "00:05", "3.1it/s"), and all
-results of a cell whose own code says `seconds`. It fails if anything else differs.
+Both hold executed notebooks, as tools.notebooks.run leaves them; render them on one machine with as
+many threads, or sums round differently. Compared, by the cells' ids, are numbers, words, pictures
+and buffers in outputs and widgets, but no measured time or memory: no number with such a unit ("2.2
+s", "441 MB", "00:05", "3.1it/s"), and nothing of a cell whose own code says `seconds`.
 """
 
 import base64
@@ -24,6 +24,7 @@ from tools.notebooks.pages import VIEW, widget_models
 
 MEASURED = re.compile(r"\d[\d.,]*\s*(?:ms|s|min|seconds?|minutes?|[kMG]i?B|it/s|s/it)\b|\d+:\d\d\b")
 EMBEDDED = re.compile(r"data:image/\w+;base64,([\w+/=]+)")
+HIDDEN = re.compile(r'(?s)<(style|script)\b.*?</\1>|<[^>]*?\balt="([^"]*)"[^>]*>|<[^>]*>')
 TOKEN = re.compile(r"[-−+]?\d+(?:[.,]\d+)*|\w+")
 Content = tuple[Counter[str], list[np.ndarray]]  # numbers and words, each counted; pictures
 
@@ -36,9 +37,7 @@ def contents(path: Path) -> dict[str, Content]:
         tokens, pictures = shown[cell["id"]] = Counter(), []
         for item in _items(cell.get("outputs", []), models) if "seconds" not in cell.source else ():
             if isinstance(item, str):
-                text = re.sub(r"<(style|script)\b.*?</\1>", " ", item, flags=re.DOTALL)
-                text = re.sub(r'<[^>]*?\balt="([^"]*)"[^>]*>|<[^>]*>', r" \1 ", text)
-                tokens.update(TOKEN.findall(MEASURED.sub(" ", text)))
+                tokens.update(TOKEN.findall(MEASURED.sub(" ", HIDDEN.sub(r" \2 ", item))))
             else:
                 pictures.append(item)
     return shown
@@ -78,7 +77,7 @@ def _array(data: str) -> np.ndarray:
         return np.frombuffer(blob, np.uint8).astype(int)
 
 
-def differences(before: Content, after: Content) -> Iterator[str]:
+def differences(before: Content, after: Content, tolerance: int = 0) -> Iterator[str]:
     """Yield a line for each difference between two cells, whatever the order of their pictures."""
     gone, new = before[0] - after[0], after[0] - before[0]
     if gone or new:
@@ -90,24 +89,25 @@ def differences(before: Content, after: Content) -> Iterator[str]:
         for some, others in ((before[1], after[1]), (after[1], before[1]))
     )
     for a, b in zip(lost, fresh, strict=False):
-        largest = abs(a - b).max() if a.shape == b.shape else f"shape {a.shape} -> {b.shape}"
-        yield f"a picture differs: {largest}"
+        if (largest := abs(a - b).max() if a.shape == b.shape else np.inf) > tolerance:
+            yield f"a picture differs: {largest}, {a.shape} -> {b.shape}"
 
 
 def main() -> None:
     """Print a table of the notebooks, then the differences."""
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    folders = [Path(folder) for folder in sys.argv[1:]]
+    folders, tolerance = [Path(folder) for folder in sys.argv[1:3]], int([*sys.argv, 0][3])
     names = sorted({path.name for folder in folders for path in folder.glob("*.ipynb")})
     wrong, nothing = [], (Counter(), [])
     print(f"{'notebook':36} {'numbers, words':>15} {'pictures':>9} {'differences':>12}")
     for name in names:
         before, after = (contents(folder / name) for folder in folders)
-        lines = []
-        for id in dict.fromkeys([*before, *after]):
-            found = differences(before.get(id, nothing), after.get(id, nothing))
-            lines += [f"{name} {id}: {line}" for line in found]
+        lines = [
+            f"{name} {id}: {line}"
+            for id in dict.fromkeys([*before, *after])
+            for line in differences(before.get(id, nothing), after.get(id, nothing), tolerance)
+        ]
         tokens = sum(words.total() for words, _ in before.values())
         pictures = sum(len(images) for _, images in before.values())
         print(f"{name:36} {tokens:15} {pictures:9} {len(lines):12}")
