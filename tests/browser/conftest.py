@@ -326,6 +326,23 @@ def drag():
 
 
 @pytest.fixture(scope="session")
+def look():
+    """`look(part)` returns what stands on the screen there, as bytes.
+
+    `look(part, before)` waits until it looks otherwise: a busy machine draws late.
+    """
+
+    def take(part, *before):
+        until = time.monotonic() + 60
+        while (now := part.screenshot(animations="disabled")) in before:
+            assert time.monotonic() < until, "the picture stayed as it was"
+            part.page.wait_for_timeout(100)
+        return now
+
+    return take
+
+
+@pytest.fixture(scope="session")
 def shot():
     """Save what a reader sees: shot("name", page), or a part of the page, into build/shots."""
     SHOTS.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ NOTEBOOK = "00_the_question.ipynb"
 
 
 @pytest.mark.parametrize(("which", "first", "second"), [(0, "2", "3"), (1, "2", "3")])
-def test_comparisons(page, shot, drag, which, first, second):
+def test_comparisons(page, shot, drag, which, first, second, look):
     widget = page.locator(".mss-compare").nth(which)
     widget.scroll_into_view_if_needed()
     stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
@@ -17,15 +17,15 @@ def test_comparisons(page, shot, drag, which, first, second):
     grip.focus()
     page.keyboard.press(first)
     expect(right).to_have_value(str(int(first) - 1))
-    before = stage.screenshot(animations="disabled")
+    before = look(stage)
     shot(f"notebook_00_{which}", widget)
     page.keyboard.press(second)
     expect(right).to_have_value(str(int(second) - 1))
-    assert stage.screenshot(animations="disabled") != before
-    before = stage.screenshot(animations="disabled")
+    look(stage, before)
+    before = look(stage)
     drag(page, stage, 0.5, 0.2)
     expect(grip).to_have_attribute("aria-valuenow", re.compile("^(19|20|21)"))
-    assert stage.screenshot(animations="disabled") != before
+    look(stage, before)
 
 
 def test_an_exercise_answers(page, shot, code_cell):

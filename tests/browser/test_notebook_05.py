@@ -22,21 +22,21 @@ def viewer(code_cell):
 
 
 @pytest.mark.parametrize(("which", "maps"), [(0, 1), (1, 3)], ids=["coarse", "three"])
-def test_a_click_chooses_another_place_in_every_map(viewer, pixels, shot, which, maps):
+def test_a_click_chooses_another_place_in_every_map(viewer, pixels, shot, which, maps, look):
     figure = viewer(which)
     canvases = figure.locator("canvas")
     expect(canvases).to_have_count(maps)
     said = figure.locator(".mss-said")
     shot(f"notebook_05_similar_{which}", figure)
     before = [pixels(canvases.nth(i)) for i in range(maps)]
-    seen = figure.screenshot(animations="disabled")
+    seen = look(figure)
     photo = figure.locator(".mss-similar-stage").first
     box = photo.bounding_box()
     photo.click(position={"x": 0.15 * box["width"], "y": 0.12 * box["height"]})
     expect(said).to_contain_text(re.compile(r"1[456] % from the left, 1[123] % from the top"))
     after = [pixels(canvases.nth(i)) for i in range(maps)]
     assert all(a != b for a, b in zip(before, after, strict=True))
-    assert figure.screenshot(animations="disabled") != seen
+    look(figure, seen)
     shot(f"notebook_05_similar_{which}_clicked", figure)
 
 

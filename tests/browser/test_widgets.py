@@ -49,11 +49,6 @@ me.show.table(rows, ["method", "PSNR (dB)", "networks"], caption="Three methods"
 CELLS = [PHOTOS, COMPARE, MANY, PLAYER, SLIDERS, STILL, TABLE]
 
 
-def fingerprint(part):
-    """What stands on the screen there, as bytes."""
-    return part.screenshot(animations="disabled")
-
-
 def in_view(page, selector, which=0):
     found = page.locator(selector).nth(which)
     found.scroll_into_view_if_needed()
@@ -67,13 +62,13 @@ def compare(page):
     return found
 
 
-def test_compare_by_mouse(compare, page, shot, drag):
+def test_compare_by_mouse(compare, page, shot, drag, look):
     stage, grip = compare.locator(".mss-stage"), compare.get_by_role("slider")
     expect(grip).to_have_attribute("aria-valuenow", "50")
-    before = fingerprint(stage)
+    before = look(stage)
     drag(page, stage, 0.5, 0.25, height=0.6)
     expect(grip).to_have_attribute("aria-valuenow", re.compile("2[45]"))
-    assert fingerprint(stage) != before
+    look(stage, before)
     shot("compare", compare)
 
 
@@ -93,16 +88,16 @@ def test_compare_by_touch(compare, page):
     expect(grip).to_have_attribute("aria-valuenow", re.compile("7[456]"))
 
 
-def test_compare_by_keyboard(compare, page):
+def test_compare_by_keyboard(compare, page, look):
     stage, grip = compare.locator(".mss-stage"), compare.get_by_role("slider")
     cells = page.locator(".jp-Notebook .jp-Cell").count()
     grip.focus()
     page.keyboard.press("Home")
     expect(grip).to_have_attribute("aria-valuenow", "0")
-    only_sharp = fingerprint(stage)
+    only_sharp = look(stage)
     page.keyboard.press("End")
     expect(grip).to_have_attribute("aria-valuenow", "100")
-    assert fingerprint(stage) != only_sharp
+    look(stage, only_sharp)
     page.keyboard.press("ArrowLeft")
     expect(grip).to_have_attribute("aria-valuenow", "98")
     # JupyterLab would insert, delete or turn cells at these keys, were they not kept from it
@@ -128,14 +123,14 @@ def test_loupe_shows_the_same_spot_in_all(compare, page, pixels):
     assert pixels(panes.first) != moved[0]
 
 
-def test_compare_many_by_list_and_keys(page, shot):
+def test_compare_many_by_list_and_keys(page, shot, look):
     widget = in_view(page, ".mss-compare", 1)
     stage, left = widget.locator(".mss-stage"), widget.get_by_label("Picture on the left")
-    before = fingerprint(stage)
+    before = look(stage)
     widget.get_by_role("slider").focus()
     page.keyboard.press("3")
     expect(widget.get_by_label("Picture on the right")).to_have_value("2")
-    assert fingerprint(stage) != before
+    look(stage, before)
     page.keyboard.press("Shift+Digit2")
     expect(left).to_have_value("1")
     left.select_option(label="1 · small")
@@ -151,7 +146,7 @@ def player(page):
     return found
 
 
-def test_stage_player_by_buttons(player, shot):
+def test_stage_player_by_buttons(player, shot, look):
     said, views = player.locator(".mss-said"), player.locator(".mss-view img")
     expect(said).to_contain_text("S3-U3: PSNR")
     last = [views.nth(i).get_attribute("src") for i in range(2)]
@@ -164,9 +159,9 @@ def test_stage_player_by_buttons(player, shot):
     player.get_by_role("slider").fill("3")
     expect(said).to_contain_text("S2-U2")
     shot("stage_player", player)
-    before = fingerprint(player.locator(".mss-view").first)
+    before = look(player.locator(".mss-view").first)
     player.locator(".mss-view").first.click(position={"x": 60, "y": 60})
-    assert fingerprint(player.locator(".mss-view").first) != before
+    look(player.locator(".mss-view").first, before)
 
 
 def test_stage_player_by_keyboard(player, page):
@@ -208,7 +203,7 @@ def test_sliders_call_the_function_and_show_its_errors(page, shot):
     expect(area.get_by_role("alert")).to_contain_text("ValueError: too long for this cat")
 
 
-def test_still_figures_in_both_themes(lab, page, shot):
+def test_still_figures_in_both_themes(lab, page, shot, look):
     figure = page.locator("figure.mss:not(.mss-compare, .mss-player)", has_text="made from it")
     table = page.locator("figure.mss table")
     seen = {}
@@ -219,7 +214,7 @@ def test_still_figures_in_both_themes(lab, page, shot):
         row = table.locator("tbody tr:nth-child(2)").evaluate(
             "row => [getComputedStyle(row).color, getComputedStyle(row).backgroundColor]"
         )
-        seen[theme] = (row, fingerprint(figure.locator(".mss-grid")))
+        seen[theme] = (row, look(figure.locator(".mss-grid")))
     assert seen["Light"] == seen["Dark"]  # opaque: a theme changes nothing in a figure
     assert seen["Dark"][0] == ["rgb(23, 33, 43)", "rgba(0, 0, 0, 0)"]
     assert figure.evaluate("f => getComputedStyle(f).backgroundColor") == "rgb(246, 247, 248)"
