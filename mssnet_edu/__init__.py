@@ -9,7 +9,7 @@ Everything a notebook needs is reached from here; each part is imported when it 
 so that `import mssnet_edu` costs little more than nothing.
 """
 
-import importlib
+from mssnet_edu.lazy import attach
 
 __version__ = "0.1.0"
 
@@ -23,7 +23,6 @@ _MODULES = (
     "metrics",
     "models",
     "mssnet",
-    "restore",
     "samples",
     "show",
 )
@@ -37,14 +36,4 @@ _FUNCTIONS = {
 
 __all__ = [*_MODULES, *_FUNCTIONS]
 
-
-def __getattr__(name):
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in _FUNCTIONS:
-        return getattr(importlib.import_module(f"{__name__}.{_FUNCTIONS[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = attach(__name__, _MODULES, _FUNCTIONS)

@@ -30,7 +30,8 @@ from tqdm import tqdm
 
 from mssnet_edu import featsharp, images, samples
 from mssnet_edu.files import write_text
-from mssnet_edu.models import catalogue
+from mssnet_edu.models import catalogue, encoders
+from mssnet_edu.models.featsharp import FACTORS, DownSampler, view_loss, view_of
 
 __all__ = [
     "agreement",
@@ -66,7 +67,7 @@ def photographs() -> dict[str, Tensor]:
 
 def _warped(photo: Tensor) -> Tensor:
     """A mirrored, enlarged and darkened view, cut from the photo itself: real detail at 4x, too."""
-    return featsharp.view_of(photo, torch.tensor([TOP, LEFT, SIDE, 1.0]), (WARPED_PX,) * 2) ** GAMMA
+    return view_of(photo, torch.tensor([TOP, LEFT, SIDE, 1.0]), (WARPED_PX,) * 2) ** GAMMA
 
 
 @torch.inference_mode()
@@ -78,9 +79,9 @@ def _encoded(encoder: nn.Module, name: str, photo: Tensor) -> Features:
     features = {"views": torch.cat(views)}
     for kind, picture in (("photo", photo), ("warped", _warped(photo))):
         features[f"{kind}.low"] = encoder.encode(featsharp.resize(picture, native))
-        for factor in featsharp.FACTORS:
+        for factor in FACTORS:
             large = featsharp.resize(picture, factor * native)
-            features[f"{kind}.tiles{factor}"] = featsharp.tiles(encoder, large, factor)
+            features[f"{kind}.tiles{factor}"] = encoders.encode_tiles(encoder, large, factor)
             if kind == "photo":
                 features[f"native{factor}"] = encoder.encode(large)
     return {key: value.half() for key, value in features.items()} | {"boxes": boxes}
@@ -99,9 +100,9 @@ def _upsampled(
     return {
         "nearest": F.interpolate(low, scale_factor=factor),
         "bilinear": F.interpolate(low, scale_factor=factor, mode="bilinear"),
-        "jbu": model.borrow(low, picture, factor),
+        "jbu": model.upsample_jbu(low, picture, factor),
         "tiles": tiled,
-        "featsharp": model.restore(model.sharpen(low, tiled, picture, factor)),
+        "featsharp": model.unstandardise(model(low, tiled, picture, factor)),
     }
 
 
@@ -126,19 +127,19 @@ def fidelities(
         down, bias = _fitted_down_sampler(examples, factor), 0.0
     with torch.no_grad():
         return [
-            float(featsharp.fidelity(featsharp.view_loss(*each, down, bias)[1], each[1]).mean())
+            float(featsharp.fidelity(view_loss(*each, down, bias)[1], each[1]).mean())
             for each in examples
         ]
 
 
 def _fitted_down_sampler(examples: list[tuple[Tensor, Tensor, Tensor]], factor: int) -> nn.Module:
     """The down-sampler that predicts the views best, from every eighth channel."""
-    down = featsharp.DownSampler(factor)
+    down = DownSampler(factor)
     optimiser = torch.optim.Adam(down.parameters(), lr=FIT_RATE)
     for step in range(FIT_STEPS):
         optimiser.param_groups[0]["lr"] = FIT_RATE * (1 - step / FIT_STEPS)
         loss = sum(
-            featsharp.view_loss(sharp[:, ::8], views[:, ::8], boxes, down, 0.0)[0]
+            view_loss(sharp[:, ::8], views[:, ::8], boxes, down, 0.0)[0]
             for sharp, views, boxes in examples
         )
         optimiser.zero_grad()
@@ -245,7 +246,7 @@ def main() -> None:
     photos = photographs()
     encoded = {name: _encoded(encoder, name, photo) for name, photo in tqdm(photos.items())}
     model = catalogue.load_model(NAME, args.weights)
-    scores = pd.concat([measure(photos, encoded, f, model) for f in featsharp.FACTORS])
+    scores = pd.concat([measure(photos, encoded, f, model) for f in FACTORS])
     table = summarise(scores)
     print(table.to_string())
     if args.weights:

@@ -25,6 +25,7 @@ from mssnet_edu import featsharp, images
 from mssnet_edu.files import replacing
 from mssnet_edu.models import encoders
 from mssnet_edu.models.catalogue import save_model
+from mssnet_edu.models.featsharp import FACTORS, FeatSharp, build, phi_s, view_loss
 from training.dataset import split_files
 
 __all__ = ["Trainer", "cached_scenes", "collect", "random_square", "run_command"]
@@ -75,7 +76,7 @@ def collect(
         }
         for factor in factors:
             large = featsharp.resize(scene, factor * native)
-            maps[f"tiles{factor}"] = featsharp.tiles(encoder, large, factor).half()
+            maps[f"tiles{factor}"] = encoders.encode_tiles(encoder, large, factor).half()
     cells = MAX_ZOOM * maps["low"].shape[-1]
     photo = F.interpolate(scene, (cells, cells), mode="area")
     return {**maps, "boxes": boxes[None], "photo": photo}
@@ -90,7 +91,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: featsharp.FeatSharp,
+        model: FeatSharp,
         scenes: Sequence[Scene],
         held_out: Sequence[Scene] = (),
         seed: int = 0,
@@ -108,7 +109,7 @@ class Trainer:
         low = torch.cat([s["low"] for s in self.scenes]).float()
         views = torch.cat([s["views"][0, ::3] for s in self.scenes]).float()
         tokens = torch.cat([low, views]).permute(0, 2, 3, 1).flatten(0, 2)
-        mean, rotation, scale = featsharp.phi_s(tokens)
+        mean, rotation, scale = phi_s(tokens)
         model.mean.copy_(mean)
         model.rotation.copy_(rotation)
         model.scale.fill_(scale)
@@ -130,7 +131,7 @@ class Trainer:
         low = model.standardise(scene["low"].float()) - model.bias
         tiled = model.standardise(scene[f"tiles{factor}"].float())
         tiled = tiled - model.bias.repeat(1, 1, factor, factor)
-        return low, model.borrow(low, scene["photo"], factor), tiled
+        return low, model.upsample_jbu(low, scene["photo"], factor), tiled
 
     def _fit(
         self,
@@ -187,12 +188,12 @@ class Trainer:
             views = model.standardise(scene["views"][0].float())[:, channels]
             bias = model.bias[:, channels]
             sharp, boxes = low - bias, scene["boxes"][0]
-            for level, factor in enumerate(featsharp.FACTORS):
+            for level, factor in enumerate(FACTORS):
                 sharp = model.jbu[level](sharp, scene["photo"])
                 chosen = (boxes[:, 2] >= 0.8 / factor).nonzero()[:, 0]
                 chosen = chosen[torch.randperm(len(chosen), generator=self.generator)[:4]]
                 down = model.down[str(factor)]
-                loss, _ = featsharp.view_loss(sharp, views[chosen], boxes[chosen], down, bias)
+                loss, _ = view_loss(sharp, views[chosen], boxes[chosen], down, bias)
                 total = total + loss
         return total / 2
 
@@ -220,7 +221,7 @@ class Trainer:
         parameters = [
             *model.fusion[key].parameters(),
             *model.down[key].parameters(),
-            model.places[key],
+            model.tile_embedding[key],
         ]
         loss = self._whole_loss if factor == 2 else self._window_loss
         rate = 1.5e-3 if start_from is None else 7e-4
@@ -236,7 +237,7 @@ class Trainer:
             sharp = model.fuse(scene["borrowed"].float(), scene["measured"].float(), factor)
             boxes, views = self._large_views(scene, factor)
             down = model.down[str(factor)]
-            total = total + featsharp.view_loss(sharp, views, boxes, down, model.bias.detach())[0]
+            total = total + view_loss(sharp, views, boxes, down, model.bias.detach())[0]
         return total / len(chosen)
 
     def _large_views(self, scene: Scene, factor: int) -> tuple[Tensor, Tensor]:
@@ -259,7 +260,7 @@ class Trainer:
                 for at in box[:2].tolist()
             )
             part = (..., slice(top, top + window), slice(left, left + window))
-            where = model.place_for(cells, cells, factor)
+            where = model.tile_embedding_for(cells, cells, factor)
             sharp = model.fusion[str(factor)](
                 scene["borrowed"][part].float(), (scene["measured"].float() + where)[part]
             )
@@ -268,7 +269,7 @@ class Trainer:
             views = model.standardise(scene["views"][0, view].float())
             down, bias = model.down[str(factor)], model.bias.detach()
             size = (cells, cells)
-            total = total + featsharp.view_loss(sharp, views, box[None], down, bias, size)[0]
+            total = total + view_loss(sharp, views, box[None], down, bias, size)[0]
         return total / len(chosen)
 
     # -- how good it is ----------------------------------------------------------------------------
@@ -292,7 +293,7 @@ class Trainer:
             }
             boxes, views = self._large_views(scene, factor)
             for name, sharp in maps.items():
-                _, predicted = featsharp.view_loss(sharp, views, boxes, down, model.bias)
+                _, predicted = view_loss(sharp, views, boxes, down, model.bias)
                 scores[name].append(featsharp.fidelity(predicted, views).mean())
         return {name: float(torch.stack(v).mean()) for name, v in scores.items() if v}
 
@@ -345,7 +346,7 @@ def run_command(args: argparse.Namespace) -> int:
 
     torch.manual_seed(args.seed)
     config = {"channels": encoder.channels, "cells": encoder.native_px // encoder.patch_px}
-    model = featsharp.build(encoder="vit-s14", **config)
+    model = build(encoder="vit-s14", **config)
     trainer = Trainer(model, scenes, held_out, args.seed, log, bf16)
 
     def length(part: int) -> dict[str, Any]:
@@ -356,7 +357,7 @@ def run_command(args: argparse.Namespace) -> int:
     trainer.train_jbu(**length(0))
     trainer.train_fusion(2, **length(1))
     trainer.train_fusion(4, start_from=2, **length(2))
-    for factor in featsharp.FACTORS:
+    for factor in FACTORS:
         log({"part": f"held out, {factor}x", **trainer.fidelities(factor)})
     run_length = f"--steps {args.steps}" if args.steps else f"--minutes {args.minutes:g}"
     facts = {
@@ -377,7 +378,7 @@ def run_command(args: argparse.Namespace) -> int:
         "min_px": 56,
         "measured": {
             "mean fidelity on the training run's own held-out views (not those of the tables "
-            "below)": {f"{factor}x": trainer.fidelities(factor) for factor in featsharp.FACTORS}
+            "below)": {f"{factor}x": trainer.fidelities(factor) for factor in FACTORS}
         },
         "failures": list(FAILURES),
     }

@@ -3,6 +3,7 @@
 python -m training.measure_models               all networks, a few minutes
 python -m training.measure_models rrdn-x8       one
 python -m training.measure_models --context rrdn-x8    also the context that a tile needs (slow)
+python -m training.measure_models --memory      only the memory that tiles need, of all that restore
 
 Each network is measured in a process of its own, so that its peak memory is its own. Seconds are
 processor time on one core, the best of three; they tell the order of size, not more.
@@ -11,21 +12,35 @@ processor time on one core, the best of three; they tell the order of size, not 
 import argparse
 import dataclasses
 import json
+import math
 import multiprocessing
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mssnet_edu import degrade, images, metrics, restore, samples
-from mssnet_edu.models import catalogue
+from mssnet_edu.models import ModelInfo, catalogue
 from mssnet_edu.models.classifier import top_classes
+from mssnet_edu.tiling import round_up
 
-__all__ = ["classes", "context", "distances", "measure", "quality", "speed"]
+__all__ = [
+    "bytes_per_px",
+    "classes",
+    "context",
+    "distances",
+    "measure",
+    "quality",
+    "record_memory",
+    "speed",
+]
 
 FACTOR = 8
 PHOTOS = ("astronaut", "cat", "coffee")
@@ -82,6 +97,58 @@ def speed(name: str) -> Tables:
 def _memory_mb(field: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+def bytes_per_px(network: nn.Module) -> float:
+    """The most bytes that tensors hold at once while a network runs, per pixel of its answer.
+
+    network: one that restores, with its `info`; of several factors, the worst counts. A small photo
+    is sent through, and after every operation the tensors that are alive are counted; weights are
+    not. Good for networks whose memory grows with the photo's area, as convolutions' does.
+    """
+    info = network.info
+    side = round_up(max(32, info.min_px), info.multiple_of)
+    worst = 0.0
+    for factor in info.config.get("factors") or (None,):
+        extra = {} if factor is None else {"factor": factor}
+        with torch.inference_mode(), _LiveBytes() as live:
+            answer = network(torch.zeros(1, 3, side, side), **extra)
+        worst = max(worst, live.peak / (answer.shape[-1] * answer.shape[-2]))
+    return math.ceil(10 * worst) / 10
+
+
+def record_memory(name: str, folder: Path | None = None) -> ModelInfo:
+    """Measure `bytes_per_px` of a network that restores; write it into its json and card."""
+    network = catalogue.load_model(name, folder)
+    info = dataclasses.replace(network.info, bytes_per_px=bytes_per_px(network))
+    catalogue.write_info(info, folder)
+    return info
+
+
+class _LiveBytes(TorchFunctionMode):
+    """Counts the bytes of all tensors alive, after each operation, and keeps the highest count."""
+
+    def __init__(self):
+        super().__init__()
+        self.peak, self._tensors = 0, {}
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, list | tuple) else [result]:
+            if isinstance(tensor, torch.Tensor) and not isinstance(tensor, nn.Parameter):
+                self._tensors[id(tensor)] = weakref.ref(tensor)
+        storages = {}
+        for key, reference in list(self._tensors.items()):
+            tensor = reference()
+            if tensor is None:
+                del self._tensors[key]
+            else:  # views share their storage: count it once
+                storage = tensor.untyped_storage()
+                storages[storage.data_ptr()] = storage.nbytes()
+        self.peak = max(self.peak, sum(storages.values()))
+        return result
 
 
 def context(name: str) -> Tables:
@@ -160,9 +227,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("names", nargs="*", default=catalogue.names(), metavar="NAME")
     parser.add_argument("--context", action="store_true", help="also what a tile needs (slow)")
+    parser.add_argument(
+        "--memory", action="store_true", help="only the memory of those that restore"
+    )
     args = parser.parse_args()
     names = []
     for info in map(catalogue.info, args.names):
+        if info.task in {"deblur", "upscale"}:
+            peak = record_memory(info.name).bytes_per_px
+            print(f"{info.name}: {peak} bytes for each pixel of the answer")
+        if args.memory:
+            continue
         if info.task in TASKS and not info.architecture.startswith("mssnet"):
             names.append(info.name)
         else:

@@ -23,14 +23,8 @@ __all__ = [
     "StageFeatures",
     "StageResult",
     "beyond_seed_noise",
-    "build",
     "feature_maps",
     "load_official_checkpoint",
     "receptive_field",
     "residual_energy",
 ]
-
-
-def build(**config) -> MSSNet:
-    """The network that a model card's `config` describes, with random weights."""
-    return MSSNet(MSSNetConfig(**config))

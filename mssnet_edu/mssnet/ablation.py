@@ -4,6 +4,7 @@ Made by training/train_ablation.sh. `load_model("mssnet-ablation")` gives them a
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -99,6 +100,6 @@ def beyond_seed_noise(full: Sequence[float], without: Sequence[float]) -> str:
     return "luck"
 
 
-def build(**config) -> Ablation:
+def build(**config: Any) -> Ablation:
     """The set that a model card's `config` describes, with random weights."""
     return Ablation(**config)

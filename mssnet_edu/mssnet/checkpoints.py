@@ -51,9 +51,9 @@ def load_official_checkpoint(path: str | Path) -> MSSNet:
     config = _recognise(ours, path)
     model = MSSNet(config)
     expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    found = {name: tuple(t.shape) for name, t in ours.items()}
-    if expected != found:
-        odd = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))
+    stored = {name: tuple(t.shape) for name, t in ours.items()}
+    if expected != stored:
+        odd = sorted(k for k in expected.keys() | stored.keys() if expected.get(k) != stored.get(k))
         raise ValueError(
             f"{path.name} looks like MSSNet ({config.wf}, {config.scale}, {config.vscale}), but "
             f"{len(odd)} of its tensors do not fit, the first is {odd[0]!r}. Is the file complete?"

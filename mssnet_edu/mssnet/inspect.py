@@ -4,14 +4,15 @@ All functions take an `MSSNet` and one photo (3, H, W), sRGB in [0, 1], and leav
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mssnet_edu import images
-from mssnet_edu.mssnet.network import MSSNet
+from mssnet_edu.mssnet.network import Features, MSSNet
 
 __all__ = [
     "BANDS_PX",
@@ -44,36 +45,37 @@ class StageFeatures:
 class ReceptiveField:
     """How strongly each pixel of the photo moves one pixel of a stage's residual.
 
-    stage: its name. at: (y, x), the pixel asked about. total: (H, W), all ways together.
-    doors: scale -> (H, W): only what entered at that scale. The photo enters MSSNet three times,
+    stage: its name. at: (y, x), the pixel asked about. total: (H, W), through all scales together.
+    by_scale: scale -> (H, W): only what entered at that scale. The photo enters MSSNet three times,
     as a small copy at S1, and as it is at S2 and S3.
     """
 
     stage: str
     at: tuple[int, int]
     total: Tensor
-    doors: dict[str, Tensor]
+    by_scale: dict[str, Tensor]
 
     def reach_px(self, scale: str | None = None, share: float = 0.9) -> float:
         """Radius in pixels of the disc around `at` that holds this share of the field.
 
-        scale: of one door only; None takes the whole field.
+        scale: only what entered there; None takes the whole field. Raises ValueError for a share
+        outside (0, 1], or a scale that the stage does not see.
         """
         if not 0 < share <= 1:
             raise ValueError(f"share is {share!r}; expected a number above 0 and up to 1.")
-        if scale is not None and scale not in self.doors:
-            known = ", ".join(self.doors)
+        if scale is not None and scale not in self.by_scale:
+            known = ", ".join(self.by_scale)
             raise ValueError(f"{self.stage} has no door at {scale!r}; it has {known}.")
-        field = self.total if scale is None else self.doors[scale]
+        field = self.total if scale is None else self.by_scale[scale]
         height, width = field.shape
         y = torch.arange(height)[:, None] - self.at[0]
         x = torch.arange(width)[None] - self.at[1]
-        away, order = (y**2 + x**2).double().sqrt().flatten().sort()
-        held = field.double().flatten()[order].cumsum(0)
-        if float(held[-1]) == 0:
+        radius, order = (y**2 + x**2).double().sqrt().flatten().sort()
+        within = field.double().flatten()[order].cumsum(0)
+        if float(within[-1]) == 0:
             return 0.0
-        first = int((held >= share * held[-1] * (1 - 1e-12)).nonzero()[0])
-        return float(away[first])
+        first = int((within >= share * within[-1] * (1 - 1e-12)).nonzero()[0])
+        return float(radius[first])
 
 
 @dataclass(frozen=True)
@@ -97,29 +99,29 @@ def feature_maps(model: MSSNet, photo: Tensor) -> dict[str, StageFeatures]:
     another network.
 
     >>> from mssnet_edu.mssnet import MSSNetConfig
-    >>> found = feature_maps(MSSNet(MSSNetConfig(4, 4, 4)), torch.rand(3, 32, 48))
-    >>> [tuple(level.shape) for level in found["S1-U1"].decoder]
+    >>> maps = feature_maps(MSSNet(MSSNetConfig(4, 4, 4)), torch.rand(3, 32, 48))
+    >>> [tuple(level.shape) for level in maps["S1-U1"].decoder]
     [(4, 8, 12), (8, 4, 6), (12, 2, 3)]
     """
     _check(model, photo)
-    seen, handles = {}, []
+    maps, hooks = {}, []
 
-    def listen(name):
-        def keep(_unet, _given, found):
-            seen[name] = tuple(map(list, found))  # the next U-Net empties its own lists
+    def recorder(name: str) -> Callable:
+        def record(_unet: nn.Module, _inputs: object, output: Features) -> None:
+            maps[name] = tuple(map(list, output))  # the next U-Net empties its own lists
 
-        return keep
+        return record
 
     for scale in ("s1", "s2", "s3"):
         for i, unet in enumerate(getattr(model, scale).unets):
             name = f"{scale.upper()}-U{i + 1}"
-            handles.append(unet.register_forward_hook(listen(name)))
+            hooks.append(unet.register_forward_hook(recorder(name)))
     try:
         with torch.no_grad():
             model(photo)
     finally:
-        for handle in handles:
-            handle.remove()
+        for hook in hooks:
+            hook.remove()
     return {
         name: StageFeatures(
             name,
@@ -127,7 +129,7 @@ def feature_maps(model: MSSNet, photo: Tensor) -> dict[str, StageFeatures]:
             tuple(level[0].clone() for level in encoded),
             tuple(level[0].clone() for level in decoded),
         )
-        for name, (encoded, decoded) in seen.items()
+        for name, (encoded, decoded) in maps.items()
     }
 
 
@@ -145,7 +147,7 @@ def receptive_field(
 
     >>> from mssnet_edu.mssnet import MSSNetConfig
     >>> field = receptive_field(MSSNet(MSSNetConfig(4, 4, 4)), torch.rand(3, 64, 64), "S2-U1")
-    >>> sorted(field.doors), field.total.shape
+    >>> sorted(field.by_scale), field.total.shape
     (['S1', 'S2'], torch.Size([64, 64]))
     """
     _check(model, photo)
@@ -161,45 +163,45 @@ def receptive_field(
         raise ValueError(f"stage is {stage!r}; expected one of {', '.join(names)}.")
     # a learner's photo may come out of inference_mode, where nothing can have a gradient
     with torch.inference_mode(False), torch.enable_grad():
-        batch, _ = model._prepare(photo.detach().clone())
-        batch = batch.clone().requires_grad_()
-        doors, handles = {}, []
+        batch = model.prepare(photo.detach().clone()).clone().requires_grad_()
+        inputs, hooks = {}, []
 
-        def listen(name):
-            def keep(_layers, given):
-                doors[name] = given[0].clone()  # a copy: S3 is given the photo itself
-                doors[name].retain_grad()
-                return doors[name]
+        def recorder(scale: str) -> Callable:
+            def record(_layers: nn.Module, given: tuple[Tensor, ...]) -> Tensor:
+                inputs[scale] = given[0].clone()  # a copy: S3 is given the photo itself
+                inputs[scale].retain_grad()
+                return inputs[scale]
 
-            return keep
+            return record
 
-        for name in ("S1", "S2", "S3"):
-            shallow = getattr(model, name.lower()).shallow
-            handles.append(shallow.register_forward_pre_hook(listen(name)))
+        for scale in ("S1", "S2", "S3"):
+            shallow = getattr(model, scale.lower()).shallow
+            hooks.append(shallow.register_forward_pre_hook(recorder(scale)))
         try:
-            found = next(s for s in model._walk(batch, None) if s.name == stage)
-            residual = found.residual()
+            asked = next(s for s in model.run_stages(batch) if s.name == stage)
+            residual = asked.residual()
         finally:
-            for handle in handles:
-                handle.remove()
+            for hook in hooks:
+                hook.remove()
         half = 2 if stage.startswith("S1") else 1
         residual[0, :, y // half, x // half].sum().backward()
-    fields = {}
-    for name, entered in doors.items():
-        fields[name] = _on_photo(entered.grad, batch.shape[-1])[:height, :width]
+    by_scale = {
+        scale: _on_photo(entered.grad, batch.shape[-1])[:height, :width]
+        for scale, entered in inputs.items()
+    }
     total = batch.grad[0].abs().sum(0)[:height, :width]
-    return ReceptiveField(stage, (y, x), total, fields)
+    return ReceptiveField(stage, (y, x), total, by_scale)
 
 
 def _on_photo(gradient: Tensor, width: int) -> Tensor:
-    """(H, W): the size of a gradient at one of the doors, laid on the photo."""
+    """(H, W): the size of a gradient at the input of one scale, laid on the photo."""
     channels = gradient.shape[1]
-    if channels >= 12:  # four pixels of three colours, stacked; a coarser picture may follow them
+    if channels >= 12:  # unshuffled: four pixels of three colours; the coarser image may follow
         gradient = F.pixel_shuffle(gradient[:, :12], 2)
     size = gradient[:, :3].abs().sum(1, keepdim=True)
-    times = width // size.shape[-1]
+    factor = width // size.shape[-1]
     # spread over the pixels that it stands for, so that the sum stays
-    return F.interpolate(size, scale_factor=times, mode="nearest")[0, 0] / times**2
+    return F.interpolate(size, scale_factor=factor, mode="nearest")[0, 0] / factor**2
 
 
 def residual_energy(model: MSSNet, photo: Tensor) -> list[ScaleEnergy]:
@@ -210,34 +212,35 @@ def residual_energy(model: MSSNet, photo: Tensor) -> list[ScaleEnergy]:
     to the energy of the whole change.
 
     >>> from mssnet_edu.mssnet import MSSNetConfig
-    >>> found = residual_energy(MSSNet(MSSNetConfig(4, 4, 4)), torch.rand(3, 64, 64))
-    >>> [one.scale for one in found]
+    >>> energies = residual_energy(MSSNet(MSSNetConfig(4, 4, 4)), torch.rand(3, 64, 64))
+    >>> [energy.scale for energy in energies]
     ['S1', 'S2', 'S3']
     """
     _check(model, photo)
     with torch.no_grad():
         last = {result.scale: result.residual for result in model.stages(photo)}
     height, width = photo.shape[-2:]
-    rows, before = [], torch.zeros(3, height, width)
+    energies, coarser = [], torch.zeros(3, height, width)
     for scale, residual in last.items():
         if residual.shape[-2:] != (height, width):
             residual = F.interpolate(
                 residual[None], size=(height, width), mode="bilinear", align_corners=True
             )[0]
-        change = 255 * (residual - before)
-        before = residual
+        change = 255 * (residual - coarser)
+        coarser = residual
         # Parseval: the squares of the waves sum to the squares of the pixels
         power = torch.fft.fft2(change.double()).abs().square().sum(0) / (3 * (height * width) ** 2)
         fy, fx = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
-        wave_px = 1 / (fy**2 + fx**2).sqrt().clamp(min=1e-9)
+        wavelength_px = 1 / (fy**2 + fx**2).sqrt().clamp(min=1e-9)
         bands = tuple(
-            float(power[(wave_px > low) & (wave_px <= high)].sum()) for low, high in BANDS_PX
+            float(power[(wavelength_px > low) & (wavelength_px <= high)].sum())
+            for low, high in BANDS_PX
         )
-        rows.append(ScaleEnergy(scale, float(change.double().square().mean()), bands))
-    return rows
+        energies.append(ScaleEnergy(scale, float(change.double().square().mean()), bands))
+    return energies
 
 
-def _check(model, photo) -> None:
+def _check(model: MSSNet, photo: Tensor) -> None:
     if not isinstance(model, MSSNet):
         raise TypeError(f"model is a {type(model).__name__}; expected an MSSNet.")
     if model.config.noise:

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,9 @@ from torch.nn import functional as F
 
 from mssnet_edu import images
 
-__all__ = ["MSSNet", "MSSNetConfig", "StageResult"]
+__all__ = ["MSSNet", "MSSNetConfig", "Stage", "StageResult", "build"]
+
+Features = tuple[list[Tensor], list[Tensor]]  # a U-Net's maps, fine to coarse: encoder, decoder
 
 MULTIPLE_OF = 16  # S1 starts at a quarter of the size, and its U-Net halves that twice more
 MIN_PX = 32  # below this the coarsest level is a single pixel and nothing is left to look at
@@ -41,8 +44,8 @@ class MSSNetConfig:
 
     wf, scale, vscale: the U-Nets have wf, wf + scale and wf + scale + vscale channels at their
     three levels. unets: how many U-Nets at S1, S2, S3. feature_propagation: hand features to the
-    next scale (False: only its picture). pixel_unshuffle: S1 sees every pixel of the half-size
-    picture and S2 every pixel of the photo, rearranged into channels (False: a bilinear reduction).
+    next scale (False: only its image). pixel_unshuffle: S1 sees every pixel of the half-size
+    photo and S2 every pixel of the photo, rearranged into channels (False: a bilinear reduction).
     noise: one more input channel that carries random numbers, for networks that draw one answer of
     many.
 
@@ -59,7 +62,7 @@ pixel_unshuffle=True, noise=False)
     pixel_unshuffle: bool = True
     noise: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.wf, self.wf + self.scale, self.wf + self.scale + self.vscale) < 1:
             raise ValueError(f"every width must be at least 1, got {self.widths}")
         if len(self.unets) != 3 or min(self.unets) < 1:
@@ -86,7 +89,7 @@ pixel_unshuffle=True, noise=False)
         """The paper's MSSNet-large, 28.18 M parameters."""
         return cls(80, 50, 50)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The configuration as plain data, for model cards."""
         return asdict(self)
 
@@ -151,9 +154,11 @@ def two_blocks(width: int, act: nn.PReLU) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Three levels, each half the size of the last; may take in an earlier U-Net's features.
+    """Three levels, each half the size of the last; may add the features of an earlier U-Net.
 
-    It takes them out of the lists it is given, so that their memory is free for its own.
+    Cross-stage fusion: level by level, what the earlier encoder and decoder found goes through a
+    1x1 convolution and is added. The maps are taken out of the lists that hold them, so that their
+    memory is free for this encoder's own.
     """
 
     def __init__(self, widths: tuple[int, int, int], act: nn.PReLU, fused: bool):
@@ -164,19 +169,21 @@ class Encoder(nn.Module):
             self.from_encoder = nn.ModuleList(conv1(w, w) for w in widths)
             self.from_decoder = nn.ModuleList(conv1(w, w) for w in widths)
 
-    def forward(self, x: Tensor, earlier=None, enlarge: bool = False) -> list[Tensor]:
-        found = []
+    def forward(
+        self, x: Tensor, earlier: Features | None = None, enlarge: bool = False
+    ) -> list[Tensor]:
+        encoded = []
         for level, blocks in enumerate(self.levels):
             x = blocks(x)  # (N, width[level], H / 2**level, W / 2**level)
             if earlier is not None:
                 e, d = (maps.pop(0) for maps in earlier)
-                seen = add(self.from_encoder[level](e), self.from_decoder[level](d))
+                fused = add(self.from_encoder[level](e), self.from_decoder[level](d))
                 del e, d
-                x = add(resize(seen, 2) if enlarge else seen, x)
-            found.append(x)
+                x = add(resize(fused, 2) if enlarge else fused, x)
+            encoded.append(x)
             if level < 2:
                 x = self.down[level](resize(x, 0.5))
-        return found
+        return encoded
 
 
 class Decoder(nn.Module):
@@ -203,25 +210,60 @@ class UNet(nn.Module):
         super().__init__()
         self.encoder, self.decoder = Encoder(widths, act, fused), Decoder(widths, act)
 
-    def forward(self, x: Tensor, earlier=None, enlarge: bool = False):
+    def forward(
+        self, x: Tensor, earlier: Features | None = None, enlarge: bool = False
+    ) -> Features:
         encoded = self.encoder(x, earlier, enlarge)
         return encoded, self.decoder(encoded)
 
 
 class Scale(nn.Module):
-    """All that happens at one size: first features, a run of U-Nets, and a picture from each."""
+    """All that happens at one size: shallow features, a run of U-Nets, and a residual from each.
 
-    def __init__(self, inputs: int, outputs: int, unets: int, coarser: bool, cfg, act: nn.PReLU):
+    takes_features: whether the coarser scale hands its features up to this one.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        unets: int,
+        takes_features: bool,
+        cfg: MSSNetConfig,
+        act: nn.PReLU,
+    ):
         super().__init__()
         w = cfg.wf
         self.shallow = nn.Sequential(conv3(inputs, w), ResBlock(w, act))
-        if coarser and cfg.feature_propagation:
+        if takes_features:
             self.enlarge, self.merge = conv1(w, w), conv3(2 * w, w)
         self.unets = nn.ModuleList(
-            UNet(cfg.widths, act, fused=i > 0 or (coarser and cfg.feature_propagation))
-            for i in range(unets)
+            UNet(cfg.widths, act, fused=i > 0 or takes_features) for i in range(unets)
         )
         self.tails = nn.ModuleList(conv3(w, outputs) for _ in range(unets))
+
+
+@dataclass
+class Stage:
+    """A stage that has run: its features (N, wf, h, w), from which its image can be computed.
+
+    base: the blurred photo at the stage's own size. tail: the convolution that makes the residual.
+    """
+
+    name: str
+    scale: str
+    base: Tensor
+    features: Tensor
+    tail: nn.Conv2d
+
+    def residual(self) -> Tensor:
+        """What the stage adds to the blurred photo: (N, 3, H, W), half as large at S1."""
+        r = self.tail(self.features)  # (N, 12, ., .) at S1 and S2, (N, 3, H, W) at S3
+        return F.pixel_shuffle(r, 2) if r.shape[1] == 12 else r
+
+    def image(self) -> Tensor:
+        """The deblurred photo of this stage, raw."""
+        return self.base + self.residual()
 
 
 class MSSNet(nn.Module):
@@ -241,88 +283,88 @@ class MSSNet(nn.Module):
         super().__init__()
         self.config = cfg = config or MSSNetConfig.official()
         self.act = act = nn.PReLU()  # one module, one number, shared by every block
-        colours = 3 + cfg.noise
-        rearranged = 4 * colours if cfg.pixel_unshuffle else colours
-        handed = 0 if cfg.feature_propagation else 3  # the coarser picture joins the input instead
-        self.s1 = Scale(rearranged, 12, cfg.unets[0], False, cfg, act)
-        self.s2 = Scale(rearranged + handed, 12, cfg.unets[1], True, cfg, act)
-        self.s3 = Scale(colours + handed, 3, cfg.unets[2], True, cfg, act)
+        channels = 3 + cfg.noise
+        unshuffled = 4 * channels if cfg.pixel_unshuffle else channels
+        propagate = cfg.feature_propagation
+        image = 0 if propagate else 3  # the coarser scale's image joins the input instead
+        self.s1 = Scale(unshuffled, 12, cfg.unets[0], False, cfg, act)
+        self.s2 = Scale(unshuffled + image, 12, cfg.unets[1], propagate, cfg, act)
+        self.s3 = Scale(channels + image, 3, cfg.unets[2], propagate, cfg, act)
 
     # -- what the learner calls ---------------------------------------------------------------
 
     def forward(self, photo: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The last stage's picture, in the shape of `photo` (grey comes back with 3 channels)."""
-        batch, size = self._prepare(photo)
+        """The last stage's image, in the shape of `photo` (grey comes back with 3 channels)."""
+        batch = self.prepare(photo)
         noise = self._pad(noise) if noise is not None else None
         # each holds features of the photo's size, so only the last is kept
-        [last] = deque(self._walk(batch, noise), maxlen=1)
-        picture = (last.base + last.residual())[..., : size[0], : size[1]]
-        return picture if photo.ndim == 4 else picture[0]
+        [last] = deque(self.run_stages(batch, noise), maxlen=1)
+        image = last.image()[..., : photo.shape[-2], : photo.shape[-1]]
+        return image if photo.ndim == 4 else image[0]
 
     def stages(
         self, photo: Tensor, features: bool = False, noise: Tensor | None = None
     ) -> Iterator[StageResult]:
         """Yield the six results as `StageResult`, each as soon as it is computed."""
-        batch, (height, width) = self._prepare(photo)
+        batch = self.prepare(photo)
         noise = self._pad(noise) if noise is not None else None
         start = time.perf_counter()
-        for stage in self._walk(batch, noise):
+        for stage in self.run_stages(batch, noise):
             residual = stage.residual()
-            picture = stage.base + residual
+            image = stage.base + residual
             half = 2 if stage.scale == "S1" else 1
-            h, w = -(-height // half), -(-width // half)  # rounded up: odd photos
-            cut = [t[..., :h, :w] for t in (picture, residual)]
+            h, w = (-(-side // half) for side in photo.shape[-2:])  # rounded up: odd photos
+            image, residual = (t[..., :h, :w] for t in (image, residual))
             if photo.ndim == 3:
-                cut = [t[0] for t in cut]
-            now = time.perf_counter()
-            found = stage.features if features else None
-            yield StageResult(stage.name, stage.scale, *cut, now - start, found)
+                image, residual = image[0], residual[0]
+            seconds = time.perf_counter() - start
+            kept = stage.features if features else None
+            yield StageResult(stage.name, stage.scale, image, residual, seconds, kept)
             start = time.perf_counter()  # the reader's own work between two stages does not count
 
-    # -- what training calls ------------------------------------------------------------------
+    # -- what training and `inspect` call -----------------------------------------------------
 
     def pictures(self, batch: Tensor, noise: Tensor | None = None, scales: int = 3) -> list[Tensor]:
-        """The outputs of the first `scales` scales. Sides must be multiples of 16: no checks."""
-        stages = islice(self._walk(batch, noise), sum(self.config.unets[:scales]))
-        return [stage.base + stage.residual() for stage in stages]
+        """The images of the first `scales` scales. Sides must be multiples of 16: no checks."""
+        stages = islice(self.run_stages(batch, noise), sum(self.config.unets[:scales]))
+        return [stage.image() for stage in stages]
 
-    # -- how it works -------------------------------------------------------------------------
+    def prepare(self, photo: Tensor) -> Tensor:
+        """A photo as `run_stages` takes it: checked, and mirrored up to a multiple of 16."""
+        return self._pad(images.as_batch(photo, min_px=MIN_PX))
 
-    def _walk(self, b3: Tensor, noise: Tensor | None):
-        """Go through the stages; a stage's picture is computed only if somebody asks for it."""
+    def run_stages(self, blurred: Tensor, noise: Tensor | None = None) -> Iterator[Stage]:
+        """Yield the stages, S1-U1 first; a stage's image is computed only if somebody asks for it.
+
+        blurred: (N, 3, H, W), sides multiples of 16. noise: (N, 1, H, W), for `config.noise` only.
+        """
         cfg = self.config
         # align_corners=True for the photo itself, as in the paper's code; features use False
-        b2 = F.interpolate(b3, scale_factor=0.5, mode="bilinear", align_corners=True)
-        full, half = b3, b2
+        blurred_half = F.interpolate(blurred, scale_factor=0.5, mode="bilinear", align_corners=True)
+        full, half = blurred, blurred_half
         if cfg.noise:
-            noise = torch.zeros_like(b3[:, :1]) if noise is None else noise
+            noise = torch.zeros_like(blurred[:, :1]) if noise is None else noise
+            full = torch.cat([full, noise], 1)
             # every second number: averaging would make the noise quieter at the coarse scale
-            full, half = torch.cat([b3, noise], 1), torch.cat([b2, noise[..., ::2, ::2]], 1)
+            half = torch.cat([half, noise[..., ::2, ::2]], 1)
         if cfg.pixel_unshuffle:
             inputs = F.pixel_unshuffle(half, 2), F.pixel_unshuffle(full, 2), full
         else:
             inputs = resize(half, 0.5), resize(full, 0.5), full
-        before, last = None, None
-        scales = (("S1", self.s1, b2), ("S2", self.s2, b3), ("S3", self.s3, b3))
+        scales = ("S1", self.s1, blurred_half), ("S2", self.s2, blurred), ("S3", self.s3, blurred)
+        stage, maps = None, None  # the stage before, and its U-Net's maps
         for (name, scale, base), x in zip(scales, inputs, strict=True):
-            if before is not None and not cfg.feature_propagation:
-                seen = last.base + last.residual()  # S1: (N, 3, H/2, W/2), the size S2 works at
-                x = torch.cat([x, seen], 1)
+            if stage is not None and not cfg.feature_propagation:
+                x = torch.cat([x, stage.image()], 1)  # S1's image has the size S2 works at
+                maps = None
             x = scale.shallow(x)  # (N, wf, H/4, W/4), then H/2, then H
-            if before is not None and cfg.feature_propagation:
-                x = scale.merge(torch.cat([x, resize(scale.enlarge(before[1][0]), 2)], 1))
-            elif before is not None:
-                before = None
-            enlarge = True
+            if maps is not None:
+                x = scale.merge(torch.cat([x, resize(scale.enlarge(maps[1][0]), 2)], 1))
             for i, (unet, tail) in enumerate(zip(scale.unets, scale.tails, strict=True)):
-                before = unet(x, before, enlarge)
-                x, enlarge = before[1][0], False
-                last = _Stage(f"{name}-U{i + 1}", name, base, x, tail)
-                yield last
-
-    def _prepare(self, photo: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        batch = images.as_batch(photo, min_px=MIN_PX)
-        return self._pad(batch), (photo.shape[-2], photo.shape[-1])
+                maps = unet(x, maps, enlarge=i == 0)
+                x = maps[1][0]  # the decoder's finest map
+                stage = Stage(f"{name}-U{i + 1}", name, base, x, tail)
+                yield stage
 
     @staticmethod
     def _pad(batch: Tensor) -> Tensor:
@@ -330,14 +372,6 @@ class MSSNet(nn.Module):
         return F.pad(batch, (0, -width % MULTIPLE_OF, 0, -height % MULTIPLE_OF), mode="reflect")
 
 
-@dataclass
-class _Stage:
-    name: str
-    scale: str
-    base: Tensor
-    features: Tensor
-    tail: nn.Conv2d
-
-    def residual(self) -> Tensor:
-        r = self.tail(self.features)  # (N, 12, ., .) at S1 and S2, (N, 3, H, W) at S3
-        return F.pixel_shuffle(r, 2) if r.shape[1] == 12 else r
+def build(**config: Any) -> MSSNet:
+    """The network that a model card's `config` describes, with random weights."""
+    return MSSNet(MSSNetConfig(**config))

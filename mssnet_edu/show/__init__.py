@@ -8,7 +8,7 @@ unshuffle_toy. Each returns an object that shows itself as the last line of a ce
 alternative text.
 """
 
-import importlib
+from mssnet_edu.lazy import attach
 
 # No module bears the name of a function: importing it would hide the function.
 _HOME = {
@@ -42,13 +42,5 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> object:
-    # on first use: a notebook without widgets need not load ipywidgets
-    if name in _HOME:
-        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+# on first use: a notebook without widgets need not load ipywidgets
+__getattr__, __dir__ = attach(__name__, functions=_HOME)

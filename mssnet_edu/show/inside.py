@@ -131,7 +131,7 @@ def receptive_fields(
     photo = look.single_photo(photo)
     if photo.shape[-2:] != field.total.shape:
         raise ValueError("field was measured on a photo of another size; pass that photo.")
-    reaches = {scale: field.reach_px(scale, share) for scale in field.doors}
+    reaches = {scale: field.reach_px(scale, share) for scale in field.by_scale}
     y, x = field.at
     half = max(2 * max(reaches.values()), 16)
     height, width = field.total.shape
@@ -139,7 +139,7 @@ def receptive_fields(
     panels = np.ravel(grid)
     pale = 0.45 * photo + 0.55
     for ax, (scale, reach) in zip(panels, reaches.items(), strict=False):
-        gradient = field.doors[scale]
+        gradient = field.by_scale[scale]
         relative = gradient / gradient.max().clamp(min=1e-30)
         opacity = (1 + torch.log10(relative + 1e-12) / 3).clamp(0, 1)
         painted = pale + (rgb(look.DARKER) - pale) * 0.9 * opacity

@@ -106,9 +106,9 @@ def test_the_field_is_the_gradient(model, photo):
 @pytest.mark.parametrize("change", [{}, {"pixel_unshuffle": False}, {"feature_propagation": False}])
 def test_doors_open_one_after_another(photo, stage, doors, change):
     field = receptive_field(network(**change), photo, stage)
-    assert list(field.doors) == doors
+    assert list(field.by_scale) == doors
     assert field.at == (32, 40)
-    for door in field.doors.values():
+    for door in field.by_scale.values():
         assert door.shape == field.total.shape == (64, 80)
         assert float(door.sum()) > 0
     assert float(field.total.sum()) > 0
