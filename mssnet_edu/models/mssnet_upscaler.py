@@ -7,11 +7,14 @@ scales see half and a quarter of the enlarged size, which is where the small pho
 Source of the network: Kim, Lee, Cho 2022 (see `mssnet_edu.mssnet`). This use of it is the course's.
 """
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mssnet_edu.mssnet import MSSNet, MSSNetConfig
+from mssnet_edu.mssnet import MSSNet, MSSNetConfig, StageResult
 
 __all__ = ["MSSNetUpscaler", "build"]
 
@@ -55,16 +58,20 @@ class MSSNetUpscaler(nn.Module):
         """
         if not self.network.config.noise:
             return None
-        draw = torch.Generator().manual_seed(seed)
-        return torch.randn(shape[0], 1, shape[2] * factor, shape[3] * factor, generator=draw)
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(shape[0], 1, shape[2] * factor, shape[3] * factor, generator=generator)
 
-    def stages(self, photo: Tensor, factor: int = 8, seed: int = 0, features: bool = False):
+    def stages(
+        self, photo: Tensor, factor: int = 8, seed: int = 0, features: bool = False
+    ) -> Iterator[StageResult]:
         """MSSNet's six results, one after another, for a (N, 3, H, W) small photo."""
         noise = self.draw_noise(tuple(photo.shape), factor, seed)
         return self.network.stages(self.enlarge(photo, factor), features=features, noise=noise)
 
 
-def build(factors=(2, 4, 8), takes_seed=False, **config) -> MSSNetUpscaler:
+def build(
+    factors: Sequence[int] = (2, 4, 8), takes_seed: bool = False, **config: Any
+) -> MSSNetUpscaler:
     """The network that a model card's `config` describes, with random weights."""
     if takes_seed != bool(config.get("noise")):
         raise ValueError("takes_seed says that the network draws, so it must go with noise")

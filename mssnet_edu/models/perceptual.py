@@ -12,7 +12,7 @@ tools/provenance/convert_perceptual.py.
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["STLPIPS", "build"]
 
@@ -27,7 +27,7 @@ class BlurPool(nn.Module):
         row = torch.tensor([1.0, 2.0, 1.0]) / 4
         self.register_buffer("kernel", row[:, None] * row, persistent=False)  # (3, 3)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         kernel = self.kernel.expand(channels, 1, 3, 3)
         x = F.pad(x, (2, 2, 2, 2), mode="reflect")
@@ -53,10 +53,11 @@ class STLPIPS(nn.Module):
                 nn.Conv2d(256, 256, 3, padding=1),
             ]
         )
+        # how much each channel's difference counts, as people judged
         self.judges = nn.ModuleList(nn.Conv2d(w, 1, 1, bias=False) for w in WIDTHS)
         self.halve = BlurPool()
 
-    def features(self, photo):
+    def features(self, photo: Tensor) -> list[Tensor]:
         """Return the five maps that are compared: (N, 64, ~H/2, ~W/2) ... (N, 256, ~H/8, ~W/8)."""
         x = (2 * photo - 1 - self.mean) / self.spread  # the network learned on [-1, 1]
         first, second, third, fourth, fifth = self.convs
@@ -67,15 +68,16 @@ class STLPIPS(nn.Module):
         x5 = F.relu(fifth(x4))  # (N, 256, H/8, W/8)
         return [x1, x2, x3, x4, x5]
 
-    def forward(self, a, b):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
         total = 0
-        for one, other, judge in zip(self.features(a), self.features(b), self.judges, strict=True):
-            difference = (_unit(one) - _unit(other)) ** 2
+        pairs = zip(self.features(a), self.features(b), self.judges, strict=True)
+        for features_a, features_b, judge in pairs:
+            difference = (_unit(features_a) - _unit(features_b)) ** 2
             total = total + judge(difference).mean(dim=(1, 2, 3))  # (N,)
         return total
 
 
-def build():
+def build() -> STLPIPS:
     """Return an untrained network; ``me.load_model("st-lpips")`` returns the trained one.
 
     >>> import torch
@@ -85,7 +87,7 @@ def build():
     return STLPIPS()
 
 
-def _unit(x):
+def _unit(x: Tensor) -> Tensor:
     # clamp: a pixel where every map is zero has no direction, and would have a NaN gradient
     length = (x**2).sum(dim=1, keepdim=True).clamp(min=1e-20).sqrt()
     return x / (length + 1e-10)

@@ -12,42 +12,45 @@ Sources: Wang et al., "ESRGAN" (ECCVW 2018), the generator; Zhang et al., "Resid
 (CVPR 2018). Weights: npm @upscalerjs/esrgan-thick 1.0.0 (MIT), by tools/provenance/convert_rrdn.py.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["RRDN", "build"]
 
 BETA = 0.2  # how much of each block's answer is added; small steps keep a deep network stable
 
 
-def conv3(inputs, outputs):
+def conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3 x 3 convolution that keeps the size."""
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
 class DenseBlock(nn.Module):
-    """C convolutions, each of which sees everything found before it; then one that sums up."""
+    """C convolutions, each of which sees the maps of all before it; a last one fuses them."""
 
-    def __init__(self, c, g, g0):
+    def __init__(self, c: int, g: int, g0: int):
         super().__init__()
         self.grow = nn.ModuleList(conv3(g0 + i * g, g) for i in range(c))
         self.fuse = conv3(g0 + c * g, g0)
 
-    def forward(self, x):
-        seen = x  # (N, G0, H, W)
+    def forward(self, x: Tensor) -> Tensor:
+        maps = x  # (N, G0, H, W)
         for conv in self.grow:
-            seen = torch.cat([seen, F.relu(conv(seen))], 1)  # G more maps each time
-        return x + BETA * self.fuse(seen)  # (N, G0, H, W)
+            maps = torch.cat([maps, F.relu(conv(maps))], 1)  # G more maps each time
+        return x + BETA * self.fuse(maps)  # (N, G0, H, W)
 
 
 class Group(nn.Module):
     """D dense blocks in a row, and a shortcut around them all."""
 
-    def __init__(self, c, d, g, g0):
+    def __init__(self, c: int, d: int, g: int, g0: int):
         super().__init__()
         self.blocks = nn.Sequential(*(DenseBlock(c, g, g0) for _ in range(d)))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x + BETA * self.blocks(x)
 
 
@@ -57,7 +60,9 @@ class RRDN(nn.Module):
     Any H, W from 1 px up. Source: see the top of this file.
     """
 
-    def __init__(self, c=4, d=3, g=32, g0=64, t=10, factor=8):
+    def __init__(
+        self, c: int = 4, d: int = 3, g: int = 32, g0: int = 64, t: int = 10, factor: int = 8
+    ):
         super().__init__()
         self.first = conv3(3, g0)
         self.groups = nn.Sequential(*(Group(c, d, g, g0) for _ in range(t)))
@@ -66,13 +71,13 @@ class RRDN(nn.Module):
         self.unfold = nn.PixelShuffle(factor)
         self.smooth = conv3(3, 3)
 
-    def forward(self, photo):
+    def forward(self, photo: Tensor) -> Tensor:
         shallow = self.first(photo)  # (N, G0, H, W)
         deep = shallow + self.last(self.groups(shallow))  # (N, G0, H, W)
         return self.smooth(self.unfold(self.spread(deep)))  # (N, 3, factor*H, factor*W)
 
 
-def build(**config):
+def build(**config: Any) -> RRDN:
     """Return an untrained RRDN; ``me.load_model("rrdn-x8")`` returns the trained one.
 
     config: c, d, g, g0, t, factor (see `RRDN`).

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -5,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mssnet_edu.models import catalogue
+from mssnet_edu.models import catalogue, weights
+from mssnet_edu.models.cards import render_card
 from mssnet_edu.samples import find_data
 
 ALL = catalogue.names()
@@ -32,7 +34,7 @@ def facts(**changes):
 @pytest.fixture
 def tiny(tmp_path):
     torch.manual_seed(0)
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts()))
     catalogue.save_model(network, tmp_path, **facts())
     return tmp_path, network
 
@@ -68,6 +70,9 @@ def test_every_network_keeps_the_rules_it_declares(name):
                 shape, wanted = network(photo, photo).shape, (batch,)
             elif info.task == "classify":
                 shape, wanted = network(photo).shape, (batch, 1000)
+            elif info.architecture == "featsharp":
+                maps = (torch.rand(batch, info.config["channels"], 4 * f, 6 * f) for f in (1, 2))
+                shape, wanted = network(*maps, photo).shape, (batch, 384, 8, 12)
             elif info.task == "features":
                 shape, wanted = network(photo).shape[:1], (batch,)
             else:
@@ -100,7 +105,9 @@ def test_every_network_says_where_it_comes_from(name):
         assert len(getattr(info, field)) > 2, field
     assert info.failures, "a network without known failures has not been looked at"
     assert info.measured, "run training/measure_models.py"
-    assert all(file.bytes <= catalogue.MAX_FILE_BYTES for file in info.files)
+    restores = info.task in {"deblur", "upscale"}
+    assert (info.bytes_per_px > 0) == restores, "python -m training.measure_models --memory"
+    assert all(file.bytes <= weights.MAX_FILE_BYTES for file in info.files)
 
 
 def test_every_file_of_weights_belongs_to_a_network():
@@ -149,7 +156,7 @@ def test_vectors_are_kept_in_full_precision(tiny):
 def test_int8_halves_the_file_and_keeps_each_kernels_sum(tmp_path):
     torch.manual_seed(0)
     config = {"c": 4, "d": 1, "g": 32, "g0": 64, "t": 1, "factor": 2}
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts(config=config)))
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts(config=config)))
     half = catalogue.save_model(network, tmp_path / "half", **facts(config=config))
     small = catalogue.save_model(network, tmp_path / "int8", int8=True, **facts(config=config))
     assert small.files[0].bytes < 0.6 * half.files[0].bytes
@@ -164,7 +171,7 @@ def test_int8_halves_the_file_and_keeps_each_kernels_sum(tmp_path):
 
 
 def test_int8_for_some_weights_only(tmp_path):
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts()))
     catalogue.save_model(network, tmp_path, int8={"first.weight"}, **facts())
     stored = load_file(tmp_path / "tiny.safetensors")
     assert stored["first.weight"].dtype == torch.int8
@@ -176,8 +183,8 @@ def test_int8_for_some_weights_only(tmp_path):
 
 
 def test_large_weights_are_cut_into_shards(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "MAX_FILE_BYTES", 6000)
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    monkeypatch.setattr(weights, "MAX_FILE_BYTES", 6000)
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts()))
     info = catalogue.save_model(network, tmp_path, **facts())
     count = len(info.files)
     assert count > 1
@@ -188,9 +195,9 @@ def test_large_weights_are_cut_into_shards(tmp_path, monkeypatch):
 
 
 def test_new_weights_leave_no_old_shards(tmp_path, monkeypatch):
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts()))
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "MAX_FILE_BYTES", 6000)
+        patch.setattr(weights, "MAX_FILE_BYTES", 6000)
         catalogue.save_model(network, tmp_path, **facts())
     catalogue.save_model(network, tmp_path, **facts())
     assert sorted(p.name for p in tmp_path.glob("*.safetensors")) == ["tiny.safetensors"]
@@ -216,7 +223,7 @@ def test_a_network_first_loaded_in_inference_mode_still_takes_gradients(tiny):
 
 def test_shared_tensors_are_saved(tmp_path):
     # MSSNet's only PReLU appears under many names; safetensors refuses such a state dict
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts()))
     state = network.state_dict()
     state["last.bias"] = state["first.bias"]
     catalogue.save_model(state, tmp_path, **facts())
@@ -225,7 +232,7 @@ def test_shared_tensors_are_saved(tmp_path):
 
 
 def test_a_number_too_large_for_fp16_is_refused_and_nothing_written(tmp_path):
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts()))
     with torch.no_grad():
         network.first.weight[0, 0, 0, 0] = 1e6
     with pytest.raises(ValueError, match=r"first\.weight does not fit into fp16"):
@@ -234,7 +241,7 @@ def test_a_number_too_large_for_fp16_is_refused_and_nothing_written(tmp_path):
 
 
 def test_numbers_that_do_not_fit_the_config_are_refused(tmp_path):
-    network = catalogue._build(catalogue.ModelInfo(parameters=0, **facts()))
+    network = catalogue.build(catalogue.ModelInfo(parameters=0, **facts()))
     state = network.state_dict()
     del state["first.bias"]
     with pytest.raises(ValueError, match="1 missing"):
@@ -350,10 +357,10 @@ def test_the_card_holds_what_is_measured(tiny):
         "quality": {"cat": {"dB": 1.234, "s": 2}, "coffee": {"dB": 5.0}},
         "odd": {"px": 7, "far": 0.0035},
     }
-    changed = catalogue.dataclasses.replace(info, measured=measured, failures=("It is tiny.",))
-    text = catalogue.render_card(changed)
+    changed = dataclasses.replace(info, measured=measured, failures=("It is tiny.",))
+    text = render_card(changed)
     assert "| | dB | s |\n|---|---|---|\n| cat | 1.23 | 2 |\n| coffee | 5.00 |  |" in text
     assert "- px: 7\n- far: 0.0035" in text
     assert "- It is tiny." in text
     assert info.files[0].sha256 in text
-    assert "Nothing yet" in catalogue.render_card(info)
+    assert "Nothing yet" in render_card(info)

@@ -1,5 +1,6 @@
 """Every part against a slow loop, and the promises of the lesson on small encoders."""
 
+import itertools
 import math
 
 import pytest
@@ -8,6 +9,9 @@ import torch.nn.functional as F
 
 from mssnet_edu import featsharp as fs
 from mssnet_edu import images, samples
+from mssnet_edu.models import featsharp as network
+from mssnet_edu.models import load_model
+from mssnet_edu.models.encoders import encode_tiles
 
 
 class Colours:
@@ -27,7 +31,7 @@ class Colours:
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return fs.FeatSharp(8, 8, heads=2, hidden=16)
+    return network.FeatSharp(8, 8, heads=2, hidden=16)
 
 
 @pytest.fixture(scope="module")
@@ -41,51 +45,44 @@ def photo():
     return found
 
 
-def slow_look_around(question, address, content, fade):
-    n, height, width, heads, d = question.shape
-    found = torch.zeros_like(content)
-    for i in range(n):
-        for y in range(height):
-            for x in range(width):
-                near = [
-                    (v, u)
-                    for v in range(max(0, y - 3), min(height, y + 4))
-                    for u in range(max(0, x - 3), min(width, x + 4))
-                ]
-                for h in range(heads):
-                    score = torch.stack(
-                        [
-                            question[i, y, x, h] @ address[i, v, u, h] / math.sqrt(d)
-                            + fade(torch.tensor(math.hypot(v - y, u - x))).flatten()[
-                                h if fade(torch.zeros(1)).numel() > 1 else 0
-                            ]
-                            for v, u in near
-                        ]
-                    )
-                    weights = score.softmax(0)
-                    found[i, y, x, h] = sum(
-                        w * content[i, v, u, h] for w, (v, u) in zip(weights, near, strict=True)
-                    )
-    return found
+def slow_attention(query, key, value, bias):
+    n, height, width, heads, d = query.shape
+    attended = torch.zeros_like(value)
+    for i, y, x in itertools.product(range(n), range(height), range(width)):
+        window = [
+            (v, u)
+            for v in range(max(0, y - 3), min(height, y + 4))
+            for u in range(max(0, x - 3), min(width, x + 4))
+        ]
+        distance = torch.tensor([math.hypot(v - y, u - x) for v, u in window])
+        for h in range(heads):
+            scores = torch.stack([query[i, y, x, h] @ key[i, v, u, h] for v, u in window])
+            weights = (scores / math.sqrt(d) + bias(distance)[h, 0]).softmax(0)
+            values = torch.stack([value[i, v, u, h] for v, u in window])
+            attended[i, y, x, h] = weights @ values
+    return attended
 
 
 @pytest.mark.parametrize("size", [(5, 6), (9, 4)])
-def test_looking_around_equals_a_slow_loop(size):
+def test_windowed_attention_equals_a_slow_loop(size):
     torch.manual_seed(1)
-    question, address, content = (torch.randn(2, *size, 2, c) for c in (4, 4, 3))
+    query, key, value = (torch.randn(2, *size, 2, c) for c in (4, 4, 3))
     slope = torch.tensor([0.3, 2.0])[:, None, None]
-    fade = lambda distance: -slope * distance  # noqa: E731
-    fast = fs._look_around(question, address, content, fade)
-    assert torch.allclose(fast, slow_look_around(question, address, content, fade), atol=1e-5)
+
+    def bias(distance):
+        return -slope * distance
+
+    fast = network.windowed_attention(query, key, value, bias)
+    assert torch.allclose(fast, slow_attention(query, key, value, bias), atol=1e-5)
 
 
 def test_jbu_equals_a_slow_loop():
     torch.manual_seed(2)
-    jbu = fs.JBU(keys=4)
-    jbu.log_reach.data.fill_(0.4)
+    jbu = network.JBU(keys=4)
+    jbu.log_sigma.data.fill_(0.4)
     features, photo = torch.randn(1, 3, 3, 4), torch.rand(1, 3, 12, 16)
     enlarged = F.interpolate(features, scale_factor=2, mode="bilinear")
-    keys = jbu.look(F.avg_pool2d(photo, 2))[0]
+    keys = jbu.range_projection(F.avg_pool2d(photo, 2))[0]
     fast = jbu(features, photo)[0]
     for y, x in ((0, 0), (2, 5), (5, 7), (3, 3)):
         total = norm = 0
@@ -100,7 +97,7 @@ def test_jbu_equals_a_slow_loop():
 def test_jbu_of_a_constant_is_constant(model):
     features = torch.arange(8.0)[None, :, None, None].expand(1, 8, 5, 7)
     for factor in (2, 4):
-        found = model.borrow(features, torch.rand(1, 3, 50, 70), factor)
+        found = model.upsample_jbu(features, torch.rand(1, 3, 50, 70), factor)
         assert found.shape == (1, 8, 5 * factor, 7 * factor)
         assert torch.allclose(
             found, torch.arange(8.0)[None, :, None, None].expand_as(found), atol=1e-5
@@ -109,7 +106,7 @@ def test_jbu_of_a_constant_is_constant(model):
 
 def test_jbu_stays_between_the_values_it_got(model):
     features = torch.rand(1, 8, 6, 6)
-    found = model.borrow(features, torch.rand(1, 3, 24, 24), 4)
+    found = model.upsample_jbu(features, torch.rand(1, 3, 24, 24), 4)
     assert found.min() >= features.min() - 1e-6
     assert found.max() <= features.max() + 1e-6
 
@@ -119,8 +116,8 @@ def test_jbu_mixes_nothing_across_an_edge_that_it_sees():
         def forward(self, photo):  # keys at right angles on the two sides
             return torch.cat([photo[:, :1], 1 - photo[:, :1]], 1) * 10
 
-    jbu = fs.JBU()
-    jbu.look = Sides()
+    jbu = network.JBU()
+    jbu.range_projection = Sides()
     photo = torch.zeros(1, 3, 16, 16)
     photo[..., 8:] = 1
     features = torch.zeros(1, 1, 8, 8)
@@ -135,13 +132,13 @@ def test_jbu_mixes_nothing_across_an_edge_that_it_sees():
 def test_an_untrained_fusion_is_jbu(model, factor):
     low, photo = torch.randn(1, 8, 8, 8), torch.rand(1, 3, 32, 32)
     tiled = torch.randn(1, 8, 8 * factor, 8 * factor)
-    wanted = model.borrow(model.standardise(low), photo, factor)
-    assert torch.allclose(model.sharpen(low, tiled, photo, factor), wanted, atol=1e-5)
+    wanted = model.upsample_jbu(model.standardise(low), photo, factor)
+    assert torch.allclose(model(low, tiled, photo, factor), wanted, atol=1e-5)
 
 
 def test_the_fusion_can_reproduce_tiles_that_are_true():
     torch.manual_seed(3)
-    fusion = fs.Fusion(8, heads=2, key=8, hidden=32)
+    fusion = network.Fusion(8, heads=2, key=8, hidden=32)
     optimiser = torch.optim.Adam(fusion.parameters(), lr=1e-2)
     error = None
     for step in range(300):
@@ -156,14 +153,14 @@ def test_the_fusion_can_reproduce_tiles_that_are_true():
 
 
 def test_the_distance_tells_neighbours_apart():
-    """With all scores equal, a head that fades fast keeps to the cell itself."""
-    fusion = fs.Fusion(4, heads=2, key=4, hidden=4)
+    """With all scores equal, a head with a steep slope attends to the cell itself."""
+    fusion = network.Fusion(4, heads=2, key=4, hidden=4)
     fusion.log_slope.data = torch.tensor([4.0, -20.0])
-    for part in (fusion.question, fusion.address):
-        part.weight.data.zero_()
-        part.bias.data.zero_()
-    fusion.content.weight.data = torch.eye(8)[:4]
-    fusion.content.bias.data.zero_()
+    for layer in (fusion.query, fusion.key):
+        layer.weight.data.zero_()
+        layer.bias.data.zero_()
+    fusion.value.weight.data = torch.eye(8)[:4]
+    fusion.value.bias.data.zero_()
     fusion.out.weight.data = torch.eye(8)[:, :4]
     fusion.out.bias.data.zero_()
     x = torch.randn(1, 9, 9, 8)
@@ -174,7 +171,7 @@ def test_the_distance_tells_neighbours_apart():
 
 @pytest.mark.parametrize("factor", [2, 4])
 def test_the_down_sampler_is_a_mean_and_equals_a_convolution(factor):
-    down = fs.DownSampler(factor)
+    down = network.DownSampler(factor)
     down.window.data = torch.randn(3 * factor)
     maps = torch.randn(2, 3, 4 * factor, 5 * factor)
     one = down.window.softmax(0)
@@ -193,50 +190,50 @@ def test_a_view_of_features_lies_where_the_view_of_the_photo_does(photo):
     large = fs.encode(encoder, photo, 4)[None]  # (1, C, 32, 32)
     for box in boxes:
         seen = encoder.encode(fs.take_view(photo[None], box, 32))[:, :7]
-        cut = F.avg_pool2d(fs.view_of(large, box, (32, 32)), 4)[:, :7]
+        cut = F.avg_pool2d(network.view_of(large, box, (32, 32)), 4)[:, :7]
         assert (cut - seen).abs().mean() < 0.03
-        flipped = fs.view_of(large, torch.tensor([*box[:3], 1 - box[3]]), (32, 32))
+        flipped = network.view_of(large, torch.tensor([*box[:3], 1 - box[3]]), (32, 32))
         assert torch.allclose(F.avg_pool2d(flipped, 4)[:, :7].flip(3), cut, atol=1e-5)
 
 
 def test_cutting_and_averaging_in_one_step_is_the_same(photo):
-    down, maps = fs.DownSampler(2), torch.randn(1, 3, 16, 12)
+    down, maps = network.DownSampler(2), torch.randn(1, 3, 16, 12)
     for box in fs.draw_views(4, torch.Generator().manual_seed(1)):
-        wanted = down(fs.view_of(maps, box, (16, 12)))
+        wanted = down(network.view_of(maps, box, (16, 12)))
         assert torch.allclose(down.view(maps, box, (16, 12)), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 12, 16, 24, 40, 80, 112, 192, 320, 384])
 def test_hadamard(size):
-    found = fs.hadamard(size)
+    found = network.hadamard(size)
     assert (found.abs() == 1).all()
     assert torch.equal(found @ found.T, size * torch.eye(size))
 
 
 def test_no_hadamard_is_said():
     with pytest.raises(ValueError, match="multiple of 4"):
-        fs.hadamard(6)
+        network.hadamard(6)
 
 
 def test_phi_s_makes_all_channels_vary_alike_and_keeps_angles():
     torch.manual_seed(4)
     tokens = torch.randn(3000, 12) @ torch.randn(12, 12) + 3
-    mean, rotation, scale = fs.phi_s(tokens)
+    mean, rotation, scale = network.phi_s(tokens)
     found = (tokens - mean) @ rotation.T / scale
     assert torch.allclose(found.var(0, unbiased=False), torch.ones(12), atol=1e-3)
     assert torch.allclose(rotation @ rotation.T, torch.eye(12), atol=1e-5)
-    model = fs.FeatSharp(12, 4, heads=2, hidden=8)
+    model = network.FeatSharp(12, 4, heads=2, hidden=8)
     model.mean.copy_(mean)
     model.rotation.copy_(rotation)
     model.scale.fill_(scale)
     maps = tokens[:16].T.reshape(1, 12, 4, 4)
-    assert torch.allclose(model.restore(model.standardise(maps)), maps, atol=1e-4)
+    assert torch.allclose(model.unstandardise(model.standardise(maps)), maps, atol=1e-4)
 
 
 def test_tiles_are_the_encoder_on_each_piece(photo):
     encoder = Colours()
     large = fs.resize(photo[None], 64)
-    found = fs.tiles(encoder, large, 2)
+    found = encode_tiles(encoder, large, 2)
     assert found.shape == (1, 8, 16, 16)
     assert torch.equal(found[..., 8:, :8], encoder.encode(large[..., 32:, :32]))
 
@@ -251,11 +248,13 @@ def test_the_fixed_pattern_repeats_in_every_tile(model):
 
 
 def test_each_tile_has_a_place(model):
-    place = model.place_for(8, 12, 2)
+    place = model.tile_embedding_for(8, 12, 2)
     assert place.shape == (1, 8, 8, 12)
-    model.places["2"].data = torch.arange(4.0)[:, None].expand(4, 8).clone()
-    assert model.place_for(4, 4, 2)[0, 0].tolist() == [[0, 0, 1, 1]] * 2 + [[2, 2, 3, 3]] * 2
-    model.places["2"].data.zero_()
+    model.tile_embedding["2"].data = torch.arange(4.0)[:, None].expand(4, 8).clone()
+    assert (
+        model.tile_embedding_for(4, 4, 2)[0, 0].tolist() == [[0, 0, 1, 1]] * 2 + [[2, 2, 3, 3]] * 2
+    )
+    model.tile_embedding["2"].data.zero_()
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -278,19 +277,19 @@ def test_training_lowers_the_loss_and_beats_bilinear_on_photos_it_never_saw(tmp_
     from training.featsharp import Trainer, collect
 
     scenes = []
-    rng = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(5)
     for number in range(8):
         y, x = torch.meshgrid(*[torch.linspace(0, 1, 160)] * 2, indexing="ij")
-        found = torch.rand(3, 1, 1, generator=rng).expand(3, 160, 160).clone()
+        found = torch.rand(3, 1, 1, generator=generator).expand(3, 160, 160).clone()
         for _ in range(25):
-            cy, cx, r = torch.rand(3, generator=rng).tolist()
+            cy, cx, r = torch.rand(3, generator=generator).tolist()
             inside = (y - cy) ** 2 + (x - cx) ** 2 < (0.03 + 0.12 * r) ** 2
-            found[:, inside] = torch.rand(3, 1, generator=rng)
+            found[:, inside] = torch.rand(3, 1, generator=generator)
         path = images.save(found, tmp_path / f"{number}.png")
         scenes.append(collect(Colours(), path, seed=number))
     torch.manual_seed(0)
     rows = []
-    model = fs.FeatSharp(8, 8, heads=2, hidden=32)
+    model = network.FeatSharp(8, 8, heads=2, hidden=32)
     trainer = Trainer(model, scenes[:6], scenes[6:], log=rows.append)
     trainer.train_jbu(steps=100, every=10)
     trainer.train_fusion(2, steps=400, every=10)
@@ -332,10 +331,7 @@ def test_a_kept_scene_is_read_only_for_what_it_was_made_of(tmp_path, monkeypatch
     assert len(calls) == 6
 
 
-def test_fit_is_the_same_for_the_same_seed_and_lowers_the_loss(photo, monkeypatch):
-    monkeypatch.setattr(fs, "trained_for", lambda encoder: None)
-    untrained = fs.FeatSharp(8, 8)
-    monkeypatch.setattr(fs, "load_model", lambda name: untrained)
+def test_fit_is_the_same_for_the_same_seed_and_lowers_the_loss(photo):
     fits = [fs.fit(Colours(), photo, steps=25, views=12, seed=s, progress=False) for s in (1, 1, 2)]
     assert fits[0].losses == fits[1].losses != fits[2].losses
     assert sum(fits[0].losses[-5:]) < sum(fits[0].losses[:5])
@@ -363,8 +359,8 @@ def test_equal_features_get_equal_colours_in_maps_of_any_size():
 
 
 def test_the_mean_over_photos_keeps_what_all_share():
-    rng = torch.Generator().manual_seed(8)
-    photos = [torch.rand(3, 32, 40, generator=rng) for _ in range(40)]
+    generator = torch.Generator().manual_seed(8)
+    photos = [torch.rand(3, 32, 40, generator=generator) for _ in range(40)]
     mean = fs.mean_features(Colours(), photos)
     slope = mean[7, -1] - mean[7, 0]  # the last channel knows its place
     assert (slope - 0.6).abs().max() < 0.1
@@ -390,7 +386,7 @@ def test_what_is_wrong_is_said(change, error, words):
 
 @pytest.mark.parametrize("factor", [2, 4])
 def test_the_courses_own_has_a_lower_loss_than_bilinear_and_jbu_on_a_photo_it_never_saw(factor):
-    encoder, model = fs.encoder("vit-s14"), fs.load_model("featsharp-vit-s14")
+    encoder, model = fs.encoder("vit-s14"), load_model("featsharp-vit-s14")
     photo = images.load(samples.find_data("validation/piazza-gae-aulenti_1.webp"))[None]
     boxes = fs.draw_views(3, torch.Generator().manual_seed(0), max_zoom=factor)
     with torch.inference_mode():
@@ -404,11 +400,11 @@ def test_the_courses_own_has_a_lower_loss_than_bilinear_and_jbu_on_a_photo_it_ne
                 low = F.interpolate(low, scale_factor=factor, mode="bilinear")
                 maps = maps - torch.einsum("dc,nchw->ndhw", model.rotation, low) / model.scale
             down, bias = model.down[str(factor)], model.bias
-            scores[method] = float(fs.view_loss(maps, views, boxes, down, bias)[0])
+            scores[method] = float(network.view_loss(maps, views, boxes, down, bias)[0])
     assert scores["featsharp"] < 0.97 * min(scores["bilinear"], scores["jbu"]), scores
 
 
 def test_the_trained_one_is_found_by_its_encoder():
-    assert fs.trained_for(fs.encoder("vit-s14")) is fs.load_model("featsharp-vit-s14")
+    assert fs.trained_for(fs.encoder("vit-s14")) is load_model("featsharp-vit-s14")
     assert fs.trained_for(fs.encoder("efficientnet-lite0")) is None
     assert fs.trained_for(Colours()) is None

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 import mssnet_edu as me
-from mssnet_edu import restore
 from mssnet_edu.models import mssnet_upscaler
 from mssnet_edu.mssnet import MSSNetConfig
 
@@ -89,7 +88,16 @@ def test_a_seed_does_no_harm_where_nothing_is_drawn(strip):
 @pytest.mark.parametrize("name", ["mssnet-x8-fidelity", "mssnet-x8-realism"])
 def test_128_px_are_enlarged_in_one_piece(name):
     """Two overlapping tiles would compute more than a third of the picture twice."""
-    rules = restore._rules(name, "upscale")
-    options = restore._Options(None, False, max_memory_mb=1200)
-    rows, columns = restore._tiles((128, 128), torch.rand(1, 3, 128, 128), rules, 8, 1, options)
-    assert len(rows) == len(columns) == 1
+    shapes = []
+
+    class Stand(torch.nn.Module):
+        """Has the network's card, and none of its work."""
+
+        info = me.models.info(name)
+
+        def forward(self, photo, factor, seed=0):
+            shapes.append(tuple(photo.shape))
+            return torch.zeros(1, 3, factor * photo.shape[-2], factor * photo.shape[-1])
+
+    me.upscale(torch.rand(3, 128, 128), 8, Stand())
+    assert shapes == [(1, 3, 128, 128)]
