@@ -22,6 +22,7 @@ from mssnet_edu.mssnet import Ablation, MSSNetConfig
 from training import benchmark
 from training.checkpoint import load_weights
 from training.export_mssnet import CORPUS, PROVENANCE, SETTINGS
+from training.measure_models import record_memory
 
 __all__ = ["blurred", "export", "gains", "seeds_of"]
 
@@ -92,7 +93,7 @@ def export(folder: Path, out: Path | None = None) -> ModelInfo:
             "hours, all together": round(hours, 2),
         },
     }
-    return save_model(
+    save_model(
         ablation,
         out,
         **PROVENANCE,
@@ -112,6 +113,7 @@ def export(folder: Path, out: Path | None = None) -> ModelInfo:
             "trained for days.",
         ),
     )
+    return record_memory(NAME, out)
 
 
 def blurred() -> list[tuple[Tensor, Tensor]]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from mssnet_edu.models.catalogue import ModelInfo, save_model
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from training.checkpoint import load_weights, load_widened
+from training.measure_models import record_memory
 
 __all__ = ["CARDS", "CORPUS", "PROVENANCE", "SETTINGS", "export", "interpolate_weights"]
 
@@ -153,7 +154,8 @@ def export(
         state = {f"network.{key}": value for key, value in state.items()}
     measured = {"The run": _run_facts(run, about)}
     card["config"] = config | card.get("config", {})
-    return save_model(state, folder, made_by=made_by, measured=measured, **PROVENANCE, **card)
+    save_model(state, folder, made_by=made_by, measured=measured, **PROVENANCE, **card)
+    return record_memory(card["name"], folder)
 
 
 def _run_facts(run: Path, about: dict) -> dict[str, float]:
