@@ -54,8 +54,8 @@ def grid_px(encoder: Encoder, photo: Tensor) -> tuple[int, int]:
     """At which size the encoder sees a photo: (height, width) in px, the shorter side native.
 
     The longer side is rounded to whole patches. Raises PhotoError for more than 4 to 1.
-    >>> grid_px(encoder("efficientnet-lite0"), torch.rand(3, 300, 410))
-    (224, 304)
+    >>> grid_px(encoder("vit-s14"), torch.rand(3, 300, 410))
+    (224, 308)
     """
     height, width = photo.shape[-2:]
     short = min(height, width)
@@ -87,8 +87,8 @@ def encode(encoder: Encoder, photo: Tensor, factor: int = 1) -> Tensor:
 
     photo: (3, H, W), any size. Returns (C, factor h, factor w). Costs factor^2 times the memory;
     an encoder that never saw such sizes may answer differently.
-    >>> encode(encoder("efficientnet-lite0"), torch.rand(3, 64, 64)).shape
-    torch.Size([112, 14, 14])
+    >>> encode(encoder("vit-s14"), torch.rand(3, 64, 64)).shape
+    torch.Size([384, 16, 16])
     """
     batch = _single(photo)
     size = [factor * side for side in grid_px(encoder, batch)]
@@ -112,8 +112,8 @@ def upsample(
     encoder's fixed pattern out.
     Returns (C, factor h, factor w). Raises ValueError for another factor or method, or where
     "featsharp" was not trained for the encoder; PhotoError for what is no photo.
-    >>> upsample(encoder("efficientnet-lite0"), torch.rand(3, 64, 64), 2, "bilinear").shape
-    torch.Size([112, 28, 28])
+    >>> upsample(encoder("vit-s14"), torch.rand(3, 64, 64), 2, "bilinear").shape
+    torch.Size([384, 32, 32])
     """
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
@@ -159,12 +159,11 @@ def _single(photo: Tensor) -> Tensor:
 
 def trained_for(encoder: Encoder) -> FeatSharp | None:
     """Return the course's trained FeatSharp for an encoder, or None if there is none."""
-    network, stage = getattr(encoder, "network", encoder), getattr(encoder, "stage", None)
-    known = getattr(getattr(network, "info", None), "name", None)
+    known = getattr(getattr(encoder, "info", None), "name", None)
     for name in names("features"):
         if name.startswith("featsharp-") and known:
             model = load_model(name)
-            if model.encoder == known and stage in (None, model.layer):
+            if model.encoder == known:
                 return model
     return None
 

@@ -285,8 +285,7 @@ LAYER_NAMES = {
 class FeatSharp(nn.Module):
     """All that FeatSharp learns for one encoder; ``me.load_model("featsharp-vit-s14")`` is one.
 
-    channels: C of the encoder. cells: patches on a side at its native size. encoder, layer: its
-    name, and its stage if it is a classifier.
+    encoder: its name. channels: C of the encoder. cells: patches on a side at its native size.
     """
 
     def __init__(
@@ -294,12 +293,11 @@ class FeatSharp(nn.Module):
         channels: int = 384,
         cells: int = 16,
         encoder: str = "vit-s14",
-        layer: int = 5,
         hidden: int = 384,
         heads: int = 6,
     ):
         super().__init__()
-        self.encoder, self.layer, self.cells = encoder, layer, cells
+        self.encoder, self.cells = encoder, cells
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("rotation", torch.eye(channels))
         self.register_buffer("scale", torch.ones(()))

@@ -14,21 +14,24 @@ from mssnet_edu.mssnet.network import MSSNet, MSSNetConfig
 
 __all__ = ["load_official_checkpoint"]
 
-_LEVEL = r"level(\d)\.(\d)\.body\."
-_RULES = (  # (authors' name, our name); {n} is "a number counted from one becomes from zero"
-    (rf"E(\d)_(\d)\.encoder_{_LEVEL}(\d)", "s{0}.unets.{n1}.encoder.levels.{n2}.{3}.{b4}"),
-    (rf"D(\d)_(\d)\.decoder_{_LEVEL}(\d)", "s{0}.unets.{n1}.decoder.levels.{n2}.{3}.{b4}"),
-    (r"D(\d)_(\d)\.skip_attn(\d)\.body\.(\d)", "s{0}.unets.{n1}.decoder.skip.{n2}.{b3}"),
-    (r"E(\d)_(\d)\.csff_enc(\d)", "s{0}.unets.{n1}.encoder.from_encoder.{n2}"),
-    (r"E(\d)_(\d)\.csff_dec(\d)", "s{0}.unets.{n1}.encoder.from_decoder.{n2}"),
-    (r"E(\d)_(\d)\.down(\d)\d\.down\.1", "s{0}.unets.{n1}.encoder.down.{n2}"),
-    (r"D(\d)_(\d)\.up\d(\d)\.up\.1", "s{0}.unets.{n1}.decoder.up.{n2}"),
-    (r"shallow_feat(\d)\.0", "s{0}.shallow.0"),
-    (r"shallow_feat(\d)\.1\.body\.(\d)", "s{0}.shallow.1.{b1}"),
-    (r"tail(\d)_(\d)(?:\.tail)?", "s{0}.tails.{n1}"),
-    (r"up_scale(\d)_feat\.scaleUp\.1", "s{p0}.enlarge"),
-    (r"fusion\d(\d)", "s{0}.merge"),
-)
+# The authors' names, and ours. s: scale; u: U-Net and n: level, counted from one there, from zero
+# here; i: block; c: convolution, body.0 and body.2 there; x: a number that says nothing new.
+_NAMES = {
+    "E{s}_{u}.encoder_level{n}.{i}.body.{c}": "s{s}.unets.{u}.encoder.levels.{n}.{i}.{c}",
+    "D{s}_{u}.decoder_level{n}.{i}.body.{c}": "s{s}.unets.{u}.decoder.levels.{n}.{i}.{c}",
+    "D{s}_{u}.skip_attn{n}.body.{c}": "s{s}.unets.{u}.decoder.skip.{n}.{c}",
+    "E{s}_{u}.csff_enc{n}": "s{s}.unets.{u}.encoder.from_encoder.{n}",
+    "E{s}_{u}.csff_dec{n}": "s{s}.unets.{u}.encoder.from_decoder.{n}",
+    "E{s}_{u}.down{n}{x}.down.1": "s{s}.unets.{u}.encoder.down.{n}",
+    "D{s}_{u}.up{x}{n}.up.1": "s{s}.unets.{u}.decoder.up.{n}",
+    "shallow_feat{s}.0": "s{s}.shallow.0",
+    "shallow_feat{s}.1.body.{c}": "s{s}.shallow.1.{c}",
+    "tail{s}_{u}": "s{s}.tails.{u}",
+    "tail{s}_{u}.tail": "s{s}.tails.{u}",
+    "up_scale1_feat.scaleUp.1": "s2.enlarge",
+    "up_scale2_feat.scaleUp.1": "s3.enlarge",
+    "fusion{x}{s}": "s{s}.merge",
+}
 
 
 def load_official_checkpoint(path: str | Path) -> MSSNet:
@@ -92,12 +95,8 @@ def _rename(official: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
         if tensor.shape == (1,) and name.endswith("body.1.weight"):  # the shared PReLU, once more
             act.add(float(tensor))
             ours["act.weight"] = tensor
-            continue
-        for pattern, target in _RULES:
-            match = re.fullmatch(pattern + r"\.weight", name)
-            if match:
-                ours[_fill(target, match.groups()) + ".weight"] = tensor
-                break
+        elif our_name := _our_name(name.removesuffix(".weight")):
+            ours[f"{our_name}.weight"] = tensor
         else:
             raise ValueError(f"{path.name} is not an MSSNet checkpoint: unknown tensor {name!r}")
     if len(act) != 1:
@@ -107,18 +106,16 @@ def _rename(official: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     return ours
 
 
-def _fill(target: str, groups: tuple[str, ...]) -> str:
-    def one(match: re.Match) -> str:
-        kind, number = match.group(1), int(groups[int(match.group(2))])
-        if kind == "n":  # counted from one there, from zero here
-            return str(number - 1)
-        if kind == "p":  # the scale that receives: S1's features go up into S2
-            return str(number + 1)
-        if kind == "b":  # body.0 and body.2 are the two convolutions of a ResBlock
-            return {0: "conv1", 2: "conv2"}.get(number, f"body{number}")
-        return str(number)
-
-    return re.sub(r"\{([npb]?)(\d)\}", one, target)
+def _our_name(official: str) -> str | None:
+    for theirs, ours in _NAMES.items():
+        pattern = re.sub(r"\\{(\w)\\}", r"(?P<\1>\\d)", re.escape(theirs))
+        if match := re.fullmatch(pattern, official):
+            numbers = match.groupdict()
+            numbers |= {key: int(numbers[key]) - 1 for key in "un" if key in numbers}
+            if "c" in numbers:
+                numbers["c"] = {"0": "conv1", "2": "conv2"}.get(numbers["c"])
+            return ours.format(**numbers)
+    return None
 
 
 def _recognise(ours: dict[str, Tensor], path: Path) -> MSSNetConfig:

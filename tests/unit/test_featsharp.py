@@ -406,5 +406,4 @@ def test_the_courses_own_has_a_lower_loss_than_bilinear_and_jbu_on_a_photo_it_ne
 
 def test_the_trained_one_is_found_by_its_encoder():
     assert fs.trained_for(fs.encoder("vit-s14")) is load_model("featsharp-vit-s14")
-    assert fs.trained_for(fs.encoder("efficientnet-lite0")) is None
     assert fs.trained_for(Colours()) is None
