@@ -226,17 +226,23 @@ def _eval_mode(network: nn.Module) -> Iterator[torch.device]:
 
 @contextlib.contextmanager
 def _channels_last(network: nn.Module) -> Iterator[None]:
-    """Give a CPU's convolutions the weights as they read them quickest; put them back after."""
-    weights = [(p, p.data) for p in network.parameters() if p.ndim == 4]
+    """Lay the weights out as a CPU's convolutions read them quickest; afterwards as before.
+
+    One by one, so that no second copy of them all lies in memory.
+    """
+    strides = [(p, p.stride()) for p in network.parameters() if p.ndim == 4]
+    # a learner may be inside inference_mode, whose tensors would never take gradients again
     try:
-        # a learner may be inside inference_mode, whose tensors would never take gradients again
         with torch.inference_mode(False):
-            for parameter, weight in weights:
-                parameter.data = weight.contiguous(memory_format=torch.channels_last)
+            for parameter, _ in strides:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         yield
     finally:
-        for parameter, weight in weights:
-            parameter.data = weight
+        with torch.inference_mode(False):
+            for parameter, stride in strides:
+                weight = parameter.data
+                if weight.stride() != stride:
+                    parameter.data = weight.new_empty_strided(weight.shape, stride).copy_(weight)
 
 
 def _check_size(batch: Tensor, rules: _Rules) -> None:

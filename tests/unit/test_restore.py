@@ -402,7 +402,9 @@ class Lesson(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout(0.5))
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.Dropout(0.5)
+        )
 
     def forward(self, photo):
         return self.layers(photo)
@@ -427,7 +429,7 @@ def test_a_network_is_left_as_it_was(layout):
 
     def state():
         return {
-            key: (p.data_ptr(), p.stride(), p.dtype, p.device, p.requires_grad, p.is_inference())
+            key: (p.tolist(), p.stride(), p.dtype, p.device, p.requires_grad, p.is_inference())
             for key, p in [*network.named_parameters(), *network.named_buffers()]
         } | {"training": [part.training for part in network.modules()]}
 
