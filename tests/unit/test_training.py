@@ -8,10 +8,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from training import checkpoint, export_mssnet, losses, train
@@ -23,18 +21,6 @@ from training.recipes import RECIPES
 from training.trainer import Trainer
 
 TINY = MSSNetConfig(4, 4, 4)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Ten small 'photographs': noise over steps, so that patches have structure."""
-    path = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for i in range(10):
-        steps = np.kron(rng.integers(0, 200, (13, 15, 3)), np.ones((16, 16, 1)))
-        picture = np.clip(steps + rng.normal(0, 12, steps.shape), 0, 255).astype("uint8")
-        Image.fromarray(picture).save(path / f"photo{i}.png")
-    return path
 
 
 def trainer(folder, out, recipe="ablation-full", options=None, **changes):
