@@ -332,12 +332,18 @@ def look():
     `look(part, before)` waits until it looks otherwise: a busy machine draws late.
     """
 
+    from playwright.sync_api import Error
+
     def take(part, *before):
         until = time.monotonic() + 60
-        while (now := part.screenshot(animations="disabled")) in before:
-            assert time.monotonic() < until, "the picture stayed as it was"
+        while time.monotonic() < until:
+            # an error: the part was replaced by a new one while the picture was taken
+            with contextlib.suppress(Error):
+                now = part.screenshot(animations="disabled")
+                if now not in before:
+                    return now
             part.page.wait_for_timeout(100)
-        return now
+        raise AssertionError("the picture stayed as it was, or there was none")
 
     return take
 
