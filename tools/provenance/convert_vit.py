@@ -237,6 +237,7 @@ def main() -> None:
     exact = ViT(**info.config).eval()
     exact.load_state_dict(state)
     stored = load_model(NAME, sources.WEIGHTS)
+    assert isinstance(stored, ViT)
     measured = {
         "stored int8 numbers against the original's, relative error of features at 224 px": (
             stored_errors(exact, stored)

@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -225,7 +226,7 @@ def _unpack(
     return root, _run(["dpkg-deb", "-f", deb, "Version"]).stdout.strip() or version
 
 
-def _run(command: list, **options) -> subprocess.CompletedProcess:
+def _run(command: list, **options: Any) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
