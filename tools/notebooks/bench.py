@@ -20,8 +20,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-import mssnet_edu as me
-from mssnet_edu import files
+from mssnet_edu import degrade, files, models, restore, samples
 
 BUDGET_S = 60  # per task: a slow one is measured fewer times
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -46,18 +45,18 @@ def reference() -> Callable[[], object]:
 
 def tasks() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield (name, work): what the course does most; a network that is not there is left out."""
-    photo = me.samples.load("astronaut")[:, :512, :512]
-    small = me.degrade.downscale(photo, 4)  # 128 x 128
-    if "mssnet-deblur" in me.models.names("deblur"):
-        yield "deblur 512x512 by mssnet-deblur", lambda: me.deblur(photo)
+    photo = samples.load("astronaut")[:, :512, :512]
+    small = degrade.downscale(photo, 4)  # 128 x 128
+    if "mssnet-deblur" in models.names("deblur"):
+        yield "deblur 512x512 by mssnet-deblur", lambda: restore.deblur(photo)
     else:
         print("left out: deblur 512x512, since mssnet-deblur is not in data/weights")
-    for name in me.models.names("upscale"):
+    for name in models.names("upscale"):
         # one pass: a network of factor 4 would need two for 8x, the second with 16 times the pixels
-        factor = me.models.info(name).factor
+        factor = models.info(name).factor
         yield (
             f"upscale 128x128 to {128 * factor}x{128 * factor} by {name}",
-            lambda name=name, factor=factor: me.upscale(small, factor, model=name),
+            lambda name=name, factor=factor: restore.upscale(small, factor, model=name),
         )
 
 
