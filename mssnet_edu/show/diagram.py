@@ -1,6 +1,7 @@
 """The workflow figure: input, model, output, with the tensors that really flowed between them."""
 
 import time
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ html = look.template("diagram").module
 
 
 def workflow(
-    model: str | nn.Module, photo: torch.Tensor, alt: str | None = None, **options
+    model: str | nn.Module, photo: torch.Tensor, alt: str | None = None, **options: Any
 ) -> Figure:
     """Run a network on a photo and draw what happened: input, steps, network, steps, output.
 
