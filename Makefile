@@ -21,9 +21,10 @@ course: .venv/.installed-lab ## run every notebook from a clean kernel; the page
 test: .venv/.installed-test ## run all tests with the network blocked (ONLY="unit doctest" for some)
 	@$(BIN)/python -m tools.notebooks.run_tests $(ONLY)
 
-lint: .venv/.installed-test ## check style, and that notebooks carry no outputs
+lint: .venv/.installed-test ## check style and types, and that notebooks carry no outputs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 	@$(if $(NOTEBOOKS),$(STRIP) --verify $(NOTEBOOKS))
 
 format: .venv/.installed-test ## repair what `make lint` finds, where a machine can
