@@ -9,6 +9,7 @@ s", "441 MB", "00:05", "3.1it/s"), and nothing of a cell whose own code says `se
 """
 
 import base64
+import html
 import io
 import re
 import sys
@@ -37,7 +38,8 @@ def contents(path: Path) -> dict[str, Content]:
         tokens, pictures = shown[cell["id"]] = Counter(), []
         for item in _items(cell.get("outputs", []), models) if "seconds" not in cell.source else ():
             if isinstance(item, str):
-                tokens.update(TOKEN.findall(MEASURED.sub(" ", HIDDEN.sub(r" \2 ", item))))
+                text = html.unescape(HIDDEN.sub(r" \2 ", item))
+                tokens.update(TOKEN.findall(MEASURED.sub(" ", text)))
             else:
                 pictures.append(item)
     return shown
