@@ -34,6 +34,6 @@ _FUNCTIONS = {
     "upscale": "restore",
 }
 
-__all__ = [*_MODULES, *_FUNCTIONS]
+__all__ = [*_MODULES, *_FUNCTIONS]  # pyright: ignore[reportUnsupportedDunderAll]: lazy names
 
 __getattr__, __dir__ = attach(__name__, _MODULES, _FUNCTIONS)

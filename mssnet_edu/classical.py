@@ -220,13 +220,13 @@ def estimate_line_kernel(photo: Tensor, max_length_px: float = 60.0) -> LineBlur
         lengths.append(min(lengths[-1] * 1.08, lengths[-1] + 1))  # finer than half a stripe
     lengths = torch.tensor(lengths)
     angles = torch.arange(0, 180, 3.0)
-    best = correlations(lengths, angles, every=3).argmax().item()  # coarse: a third is enough
+    best = int(correlations(lengths, angles, every=3).argmax())  # coarse: a third is enough
     length, angle = lengths[best // len(angles)], angles[best % len(angles)]
 
     lengths = length * torch.linspace(0.92, 1.08, 17)
     angles = angle + torch.arange(-3, 3.1, 0.5)
     fine = correlations(lengths, angles)
-    best = fine.argmax().item()
+    best = int(fine.argmax())
     length = lengths[best // len(angles)].item()
     angle = angles[best % len(angles)].item() % 180
     return LineBlur(length, angle, line_kernel(length, angle), fine.max().item())

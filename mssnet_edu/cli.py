@@ -148,7 +148,7 @@ def _restore(arguments: argparse.Namespace, work: Callable[..., "Tensor"], facto
     if target.exists() and arguments.photo.exists() and target.samefile(arguments.photo):
         raise ValueError(f"{target} is the photo itself, which is never overwritten.")
     photo = images.load(arguments.photo)
-    size = tuple(factor * side for side in photo.shape[-2:])
+    size = [factor * side for side in photo.shape[-2:]]
     check_target(target, arguments.force, size)  # before minutes are spent on it
     start = time.perf_counter()
     answer = work(photo, progress=sys.stderr.isatty(), max_memory_mb=arguments.max_memory_mb)

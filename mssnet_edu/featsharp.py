@@ -16,6 +16,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from mssnet_edu import images
 from mssnet_edu.models.catalogue import load_model, names
 from mssnet_edu.models.encoders import Encoder, encode_tiles, encoder
-from mssnet_edu.models.featsharp import FACTORS, FeatSharp, phi_s, view_loss, view_of
+from mssnet_edu.models.featsharp import FACTORS, DownSampler, FeatSharp, phi_s, view_loss, view_of
 
 __all__ = [
     "METHODS",
@@ -65,7 +66,8 @@ def grid_px(encoder: Encoder, photo: Tensor) -> tuple[int, int]:
             "me.images.crop(photo, box)"
         )
     patch, native = encoder.patch_px, encoder.native_px
-    return tuple(round(side / short * native / patch) * patch for side in (height, width))
+    height, width = (round(side / short * native / patch) * patch for side in (height, width))
+    return height, width
 
 
 def resize(photo: Tensor, size: int | Sequence[int]) -> Tensor:
@@ -119,7 +121,7 @@ def upsample(
         raise ValueError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
     if factor not in FACTORS:
         raise ValueError(f"factor is {factor!r}; expected 2 or 4.")
-    if not all(hasattr(encoder, name) for name in ("encode", "native_px", "patch_px")):
+    if not isinstance(encoder, Encoder):
         raise TypeError(
             f"encoder is a {type(encoder).__name__}; use me.featsharp.encoder('vit-s14')."
         )
@@ -135,7 +137,7 @@ def upsample(
             return F.interpolate(low, scale_factor=factor, mode="bilinear")[0]
         model = model or trained_for(encoder)
         if method == "jbu":  # its weights look at the photo only, so they serve any encoder
-            model = model or load_model("featsharp-vit-s14")
+            model = model or cast(FeatSharp, load_model("featsharp-vit-s14"))
             return model.upsample_jbu(low, batch, factor)[0]
         if model is None:
             raise ValueError(
@@ -163,7 +165,7 @@ def trained_for(encoder: Encoder) -> FeatSharp | None:
     for name in names("features"):
         if name.startswith("featsharp-") and known:
             model = load_model(name)
-            if model.encoder == known:
+            if isinstance(model, FeatSharp) and model.encoder == known:
                 return model
     return None
 
@@ -264,9 +266,9 @@ def fit(
     with torch.no_grad():
         targets = model.standardise(targets)
         jbu = model.upsample_jbu(model.standardise(low) - bias, batch, factor)
-        tiled = model.standardise(tiled) - model.bias_for(*tiled.shape[2:], factor)
+        tiled = model.standardise(tiled) - model.bias_for(*tiled.shape[2:], factor=factor)
     held_out = slice(0, views // 6)
-    fusion, down = model.fusion[str(factor)], model.down[str(factor)]
+    fusion, down = model.fusion[str(factor)], cast(DownSampler, model.down[str(factor)])
     embedding = model.tile_embedding[str(factor)]
     parameters = [*fusion.parameters(), *down.parameters(), embedding]
 
@@ -311,7 +313,7 @@ def _untrained(encoder: Encoder, maps: Tensor) -> FeatSharp:
         model.mean.copy_(mean)
         model.rotation.copy_(rotation)
         model.scale.fill_(scale)
-        trained = load_model("featsharp-vit-s14")
+        trained = cast(FeatSharp, load_model("featsharp-vit-s14"))
     else:
         with torch.no_grad():
             for name in ("mean", "rotation", "scale", "bias"):
@@ -330,7 +332,7 @@ def mean_features(encoder: Encoder, photos: Sequence[Tensor]) -> Tensor:
     photos: a list of (3, H, W), each seen as a middle square. Returns (C, h, w), minus each
     channel's own mean: the encoder's fixed pattern, the clearer the more photos there are.
     """
-    total = 0
+    total = torch.zeros(())
     for photo in photos:
         side = min(photo.shape[-2:])
         top, left = ((n - side) // 2 for n in photo.shape[-2:])

@@ -76,10 +76,10 @@ def perceptual_distance(a: Tensor, b: Tensor, border_px: int = 0) -> float | Ten
     0.0
     """
     # imported here: models stands above metrics, and psnr must not wait for a network
-    from mssnet_edu.models import load_model
+    from mssnet_edu.models import info, load_model
 
     network = load_model("st-lpips")
-    first, second = _pair(a, b, border_px, min_px=network.info.min_px)
+    first, second = _pair(a, b, border_px, min_px=info("st-lpips").min_px)
     height, width = first.shape[-2:]
     if height * width > PERCEPTUAL_MAX_PIXELS:
         raise images.PhotoError(

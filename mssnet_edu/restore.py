@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -352,14 +353,14 @@ def _run(
     answer = torch.zeros(count, 3, height * scale, width * scale)
     jobs = [(n, row, column) for n in range(count) for row in rows for column in columns]
     with torch.inference_mode(), _channels_last(network), _eval_mode(network) as device:
-        padded, noise = None, None
+        padded, noise = batch, None  # of the photo of the batch that is worked on
         for n, row, column in _progress(jobs, options.progress, label or rules.name):
             if (row, column) == (rows[0], columns[0]):
                 padded = pad(batch[n : n + 1].clamp(0, 1), size)
                 noise = _noise(padded, rules, factor, options.seed)
             tile = padded[..., row.start : row.end, column.start : column.end]
             tile = tile.to(device).contiguous(memory_format=torch.channels_last)
-            extra = {"factor": factor} if rules.takes_factor else {}
+            extra: dict[str, Any] = {"factor": factor} if rules.takes_factor else {}
             if noise is not None:
                 k = noise.shape[-1] // size[1]  # a network may want it at the answer's size
                 part = slice(row.start * k, row.end * k), slice(column.start * k, column.end * k)
@@ -400,6 +401,7 @@ def _noise(padded: Tensor, rules: _Rules, factor: int, seed: int) -> Tensor | No
     part, as `noise=`. Without it, each tile has a seed of its own: repeatable, but the ramps
     between tiles are softer than the rest.
     """
-    if not (rules.takes_seed and hasattr(rules.network, "draw_noise")):
+    draw_noise = getattr(rules.network, "draw_noise", None)
+    if draw_noise is None or not rules.takes_seed:
         return None
-    return rules.network.draw_noise(tuple(padded.shape), factor=factor, seed=seed)
+    return draw_noise(tuple(padded.shape), factor=factor, seed=seed)

@@ -6,7 +6,6 @@ the photo's centre in degrees, counter-clockwise.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -276,7 +275,9 @@ def _mean_rotated(light, path):
     return total / len(path)
 
 
-def average_frames(frames: Tensor | Sequence[Tensor], linear_light: bool = True) -> Tensor:
+def average_frames(
+    frames: Tensor | list[Tensor] | tuple[Tensor, ...], linear_light: bool = True
+) -> Tensor:
     """The mean of video frames: blur as a slow shutter would have recorded it.
 
     frames: (T, 3, H, W), consecutive frames of a video, or a list of T photos, sRGB in [0, 1].

@@ -5,6 +5,7 @@ so, and a network must be shown the kind of small photo it was trained on.
 """
 
 import numbers
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -73,7 +74,7 @@ def enlarge(photo: Tensor, factor: int, method: str = "bicubic") -> Tensor:
     return images.like(large, photo)
 
 
-def resample(x: Tensor, size: tuple[int, int], method: str = "area") -> Tensor:
+def resample(x: Tensor, size: Sequence[int], method: str = "area") -> Tensor:
     """Resize to any size: the linear operator behind `downscale` and `enlarge`.
 
     x: (3, H, W) or (N, C, H, W), any numbers: differences of photos are welcome. size: (h, w).

@@ -9,6 +9,7 @@ import copy
 import math
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -50,7 +51,7 @@ def describe(value: object) -> str:
     return f"something of type {type(value).__name__}"
 
 
-def as_number(value: object, name: str = "The answer") -> float:
+def as_number(value: Any, name: str = "The answer") -> float:
     """A finite float from whatever a learner may call a number.
 
     >>> as_number(torch.tensor(0.5))

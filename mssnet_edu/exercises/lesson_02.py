@@ -126,7 +126,7 @@ def _numbers(value, name):
 def _gains_db(answer):
     pictures, truth = _pictures([0.08, 0.06, 0.05, 0.03, 0.031, 0.025, 0.02])
     gains = _numbers(call(answer, pictures, truth), "Your list")
-    scores = [metrics.psnr(one, truth) for one in pictures]
+    scores = [float(metrics.psnr(one, truth)) for one in pictures]
     right = [scores[i + 1] - scores[i] for i in range(len(scores) - 1)]
     if len(gains) == len(scores):
         if is_close(gains, scores, absolute=0.02):

@@ -6,7 +6,7 @@ patch by patch. Each is then back-projected: it downscales to the small photo, l
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +70,7 @@ def candidates(
 
 
 def recipes(
-    seed: int = 0, exemplars: dict[str, Tensor] | None = None, large: bool = False
+    seed: int = 0, exemplars: Mapping[str, Tensor | None] | None = None, large: bool = False
 ) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
     """All that `candidates` can do: (name, function of the small photo), in order of interest.
 

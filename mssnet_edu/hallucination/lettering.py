@@ -217,7 +217,7 @@ def _plates(n):
                 plate = _printed(others, _glyph(letter, height, right - left), left, top, ink)
                 again = a(degrade.resample(plate, half, "area"))
                 misfits[letter] = float((again - small).square().sum())
-        best.append(sorted(misfits, key=misfits.get)[:n])
+        best.append(sorted(misfits, key=misfits.__getitem__)[:n])
     for number in range(n):
         text, plate = "", blank
         for (left, right), letters in zip(PLATE_SLOTS, best, strict=True):
@@ -242,7 +242,7 @@ def _glyph(letter, height, width):
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size=120)
-    box = font.getbbox(letter, stroke_width=3)
+    box = [int(side) for side in font.getbbox(letter, stroke_width=3)]
     canvas = Image.new("RGB", (box[2] - box[0], box[3] - box[1]))
     ImageDraw.Draw(canvas).text((-box[0], -box[1]), letter, "white", font, stroke_width=3)
     cover = degrade.resample(images.from_pillow(canvas), (height, width), "area")[:1]

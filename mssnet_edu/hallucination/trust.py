@@ -173,7 +173,8 @@ def _stacked(
     candidates: Mapping[str, Tensor] | Sequence[Tensor], answer: str | Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """All candidates as (K, 3, 8H, 8W), and the answer that was chosen, checked."""
-    named = dict(candidates) if isinstance(candidates, dict) else dict(enumerate(candidates))
+    keyed = candidates.items() if isinstance(candidates, Mapping) else enumerate(candidates)
+    named: dict[str | int, Tensor] = dict(keyed)
     if len(named) < 2:
         raise ValueError(
             f"candidates holds {len(named)}; a trust map needs two or more answers to compare. "

@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -332,7 +333,7 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
     ...     save(torch.rand(3, 8, 8), folder + "/noise.png").name
     'noise.png'
     """
-    file = check_target(path, overwrite, tuple(photo.shape[-2:]))
+    file = check_target(path, overwrite, photo.shape[-2:])
     kind, options = _WRITABLE[file.suffix.lower()]
     image = to_pillow(photo)
     try:
@@ -347,7 +348,7 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
 
 
 def check_target(
-    path: str | os.PathLike, overwrite: bool = False, size: tuple[int, int] | None = None
+    path: str | os.PathLike, overwrite: bool = False, size: Sequence[int] | None = None
 ) -> Path:
     """Say whether `save` could write a photo to this file name, before the long computation.
 

@@ -134,7 +134,7 @@ def load_model(name: str, folder: str | Path | None = None) -> nn.Module:
     folder = _folder(folder)
     model_info = info(name, folder)
     network = _load(name, folder, model_info.files)
-    network.info = model_info
+    network.info = model_info  # pyright: ignore[reportArgumentType]: torch types tensors only
     return network
 
 

@@ -1,6 +1,6 @@
 """Encoders: networks that turn a photo into a map of features, behind one small interface."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from mssnet_edu.models.catalogue import load_model
 __all__ = ["Encoder", "encode_tiles", "encoder"]
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """What an encoder has.
 
@@ -32,7 +33,7 @@ def encoder(name: str = "vit-s14") -> Encoder:
     (384, 14)
     """
     network = load_model(name)
-    if not hasattr(network, "encode"):
+    if not isinstance(network, Encoder):
         raise ValueError(f"{name!r} is no encoder; use 'vit-s14'.")
     return network
 

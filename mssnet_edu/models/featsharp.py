@@ -16,7 +16,7 @@ mean over all views.
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -192,7 +192,7 @@ class DownSampler(nn.Module):
         down, across = self.matrix(maps.shape[2]), self.matrix(maps.shape[3])
         return down @ maps @ across.T
 
-    def view(self, maps: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+    def view(self, maps: Tensor, box: Tensor, size: Sequence[int]) -> Tensor:
         """What `forward(view_of(maps, box, size))` gives, at a fraction of the cost."""
         down, across = _crop_matrices(box, maps.shape[2:], size)
         return (self.matrix(size[0]) @ down) @ maps @ (self.matrix(size[1]) @ across).T
@@ -288,6 +288,10 @@ class FeatSharp(nn.Module):
     encoder: its name. channels: C of the encoder. cells: patches on a side at its native size.
     """
 
+    mean: Tensor
+    rotation: Tensor
+    scale: Tensor
+
     def __init__(
         self,
         channels: int = 384,
@@ -361,7 +365,7 @@ class FeatSharp(nn.Module):
 
     def fuse(self, jbu: Tensor, tiled: Tensor, factor: int) -> Tensor:
         """Both maps standardised and without the fixed pattern: (N, C, f h, f w) -> the same."""
-        embedding = self.tile_embedding_for(*tiled.shape[2:], factor)
+        embedding = self.tile_embedding_for(*tiled.shape[2:], factor=factor)
         return self.fusion[str(factor)](jbu, tiled + embedding)
 
     def forward(self, low: Tensor, tiled: Tensor, photo: Tensor, factor: int = 2) -> Tensor:
@@ -371,7 +375,7 @@ class FeatSharp(nn.Module):
         """
         low, tiled = self.standardise(low), self.standardise(tiled)
         low = low - self.bias_for(*low.shape[2:])
-        tiled = tiled - self.bias_for(*tiled.shape[2:], factor)
+        tiled = tiled - self.bias_for(*tiled.shape[2:], factor=factor)
         return self.fuse(self.upsample_jbu(low, photo, factor), tiled, factor)
 
 
@@ -383,7 +387,7 @@ def build(**config: Any) -> FeatSharp:
 # --- views and the loss ---------------------------------------------------------------------------
 
 
-def _crop_matrices(box: Tensor, cells: tuple[int, int], size: tuple[int, int]) -> list[Tensor]:
+def _crop_matrices(box: Tensor, cells: Sequence[int], size: Sequence[int]) -> list[Tensor]:
     """Two matrices, (size, cells) each, that cut a view out of rows and columns: bilinear."""
     top, left, side, mirrored = (float(v) for v in box)
     matrices = []
@@ -395,7 +399,7 @@ def _crop_matrices(box: Tensor, cells: tuple[int, int], size: tuple[int, int]) -
     return matrices
 
 
-def view_of(maps: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+def view_of(maps: Tensor, box: Tensor, size: Sequence[int]) -> Tensor:
     """Cut a view out of maps and resample it to `size` (height, width): bilinear.
 
     maps: (N, C, H, W), features or photos; box: (4,), top, left, side and mirrored (0 or 1), in
@@ -411,7 +415,7 @@ def view_loss(
     boxes: Tensor,
     down: DownSampler,
     bias: Tensor | float,
-    size: tuple[int, int] | None = None,
+    size: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The multi-view loss: does the map, cut out like the view and averaged, say what it should?
 

@@ -22,6 +22,8 @@ WIDTHS = (64, 192, 384, 256, 256)
 class BlurPool(nn.Module):
     """Blur with [1 2 1] both ways, then keep every second pixel."""
 
+    kernel: Tensor
+
     def __init__(self):
         super().__init__()
         row = torch.tensor([1.0, 2.0, 1.0]) / 4
@@ -39,6 +41,9 @@ class STLPIPS(nn.Module):
 
     0 for equal photos; the larger, the more different they look. Source: see the top of this file.
     """
+
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self):
         super().__init__()
@@ -69,7 +74,7 @@ class STLPIPS(nn.Module):
         return [x1, x2, x3, x4, x5]
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        total = 0
+        total = a.new_zeros(())
         pairs = zip(self.features(a), self.features(b), self.judges, strict=True)
         for features_a, features_b, judge in pairs:
             difference = (_unit(features_a) - _unit(features_b)) ** 2

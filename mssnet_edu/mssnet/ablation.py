@@ -4,7 +4,7 @@ Made by training/train_ablation.sh. `load_model("mssnet-ablation")` gives them a
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -67,7 +67,7 @@ class Ablation(nn.Module):
     def __getitem__(self, kind: str) -> list[MSSNet]:
         if kind not in self.kinds:
             raise KeyError(f"there is no kind {kind!r}; there are {', '.join(self.kinds)}")
-        return [self.networks[self.key(kind, seed)] for seed in self.seeds[kind]]
+        return [cast(MSSNet, self.networks[self.key(kind, seed)]) for seed in self.seeds[kind]]
 
     def forward(self, photo: Tensor) -> Tensor:
         """The answer of the full network of the first seed, raw, in the shape of `photo`."""

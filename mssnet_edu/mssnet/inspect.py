@@ -169,7 +169,6 @@ def receptive_field(
         def recorder(scale: str) -> Callable:
             def record(_layers: nn.Module, given: tuple[Tensor, ...]) -> Tensor:
                 inputs[scale] = given[0].clone()  # a copy: S3 is given the photo itself
-                inputs[scale].retain_grad()
                 return inputs[scale]
 
             return record
@@ -184,12 +183,13 @@ def receptive_field(
             for hook in hooks:
                 hook.remove()
         half = 2 if stage.startswith("S1") else 1
-        residual[0, :, y // half, x // half].sum().backward()
+        pixel = residual[0, :, y // half, x // half].sum()
+        photo_gradient, *gradients = torch.autograd.grad(pixel, [batch, *inputs.values()])
     by_scale = {
-        scale: _on_photo(entered.grad, batch.shape[-1])[:height, :width]
-        for scale, entered in inputs.items()
+        scale: _on_photo(gradient, batch.shape[-1])[:height, :width]
+        for scale, gradient in zip(inputs, gradients, strict=True)
     }
-    total = batch.grad[0].abs().sum(0)[:height, :width]
+    total = photo_gradient[0].abs().sum(0)[:height, :width]
     return ReceptiveField(stage, (y, x), total, by_scale)
 
 

@@ -139,6 +139,8 @@ def add(new: Tensor, x: Tensor) -> Tensor:
 class ResBlock(nn.Module):
     """x + conv(PReLU(conv(x)))"""
 
+    act: nn.PReLU
+
     def __init__(self, width: int, act: nn.PReLU):
         super().__init__()
         self.conv1, self.conv2 = conv3(width, width), conv3(width, width)
@@ -254,7 +256,7 @@ class Stage:
     scale: str
     base: Tensor
     features: Tensor
-    tail: nn.Conv2d
+    tail: nn.Module
 
     def residual(self) -> Tensor:
         """What the stage adds to the blurred photo: (N, 3, H, W), half as large at S1."""

@@ -40,7 +40,7 @@ _HOME = {
     "zoom_in": "figures",
 }
 
-__all__ = sorted(_HOME)
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]: lazy names
 
 # on first use: a notebook without widgets need not load ipywidgets
 __getattr__, __dir__ = attach(__name__, functions=_HOME)

@@ -2,7 +2,6 @@
 
 import io
 import struct
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def figure(fig: "MatplotlibFigure", alt: str, caption: str | None = None) -> Fig
 
 
 def spectrum(
-    photo: torch.Tensor | Sequence[torch.Tensor],
+    photo: figures.Photos,
     titles: figures.Texts = None,
     alt: str | None = None,
     keep: int | None = None,
@@ -136,7 +135,7 @@ def _draw_kept_band(ax, factor):
     label.set_bbox({"facecolor": "#000000b0", "edgecolor": "none", "pad": 2})
 
 
-def _rc_params():
+def _rc_params() -> Any:
     from cycler import cycler
 
     return {

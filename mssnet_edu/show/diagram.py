@@ -17,7 +17,7 @@ PHOTO_PX = 150  # input and output
 STAGE_PX = 84  # what each scale of an MSSNet gives
 THUMBNAIL_PX = 72  # between the steps
 
-html = look.template("diagram").module
+html = look.macros("diagram")
 
 
 def workflow(
@@ -45,16 +45,15 @@ def workflow(
 
         model = load_model(model)
     info = getattr(model, "info", None)
-    if getattr(info, "task", "upscale") not in ("upscale", "deblur"):
+    if info is not None and info.task not in ("upscale", "deblur"):
         raise ValueError(
             f"{info.name!r} is a network for the task {info.task!r}; the workflow shows networks "
             "that turn a photo into a photo, those that deblur or upscale."
         )
-    min_px = getattr(info, "min_px", 1)
-    if min(photo.shape[-2:]) < min_px:
+    if info is not None and min(photo.shape[-2:]) < info.min_px:
         raise images.PhotoError(
             f"photo is {photo.shape[-1]} x {photo.shape[-2]} px; {info.name} needs at least "
-            f"{min_px} x {min_px}. Take a larger one."
+            f"{info.min_px} x {info.min_px}. Take a larger one."
         )
     name, facts = _describe(model, options)
     with torch.inference_mode():

@@ -13,7 +13,7 @@ from mssnet_edu.show.look import Figure
 __all__ = ["beside", "kernel", "photos", "table", "zoom_in"]
 
 Texts = str | Sequence[str | None] | None  # one for each picture
-Photos = torch.Tensor | Sequence[torch.Tensor]
+Photos = torch.Tensor | list[torch.Tensor] | tuple[torch.Tensor, ...]
 
 
 def photos(
@@ -81,16 +81,16 @@ def zoom_in(
     titles, captions, marks = one_each(len(photos), titles=titles, captions=captions, marks=marks)
     largest = max(photos, key=lambda photo: photo.shape[-1])
     images.crop(largest, box)  # raises when the box leaves the photo
-    box = tuple(int(value) for value in box)
+    place = [int(value) for value in box]
     columns = _column_count(None, len(photos) + bool(overview))
     if zoom is None:
-        zoom = max(1, min(_column_px(columns), 420) // max(box[2:]))
-    width = box[2] * zoom
-    cells = [_overview(largest, box, _column_px(columns), box[3] * zoom)] if overview else []
+        zoom = max(1, min(_column_px(columns), 420) // max(place[2:]))
+    width = place[2] * zoom
+    cells = [_overview(largest, place, _column_px(columns), place[3] * zoom)] if overview else []
     for i, photo in enumerate(photos):
         name = titles[i] or f"photo {i + 1} of {len(photos)}"
         picture = look.picture(
-            _sample_box(photo, box, look.size_of(largest), zoom),
+            _sample_box(photo, place, look.size_of(largest), zoom),
             width,
             f"{name}, magnified. {captions[i] or ''}".strip(),
             pixelated=True,
@@ -126,7 +126,7 @@ def _sample_box(photo, box, full_size, zoom):
 
 
 def kernel(
-    kernel: torch.Tensor | Sequence[torch.Tensor],
+    kernel: torch.Tensor | list[torch.Tensor] | tuple[torch.Tensor, ...],
     titles: Texts = None,
     captions: Texts = None,
     alt: str | None = None,

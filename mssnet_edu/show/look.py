@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jinja2
 import torch
@@ -86,12 +86,12 @@ _TEMPLATES = jinja2.Environment(
 _TEMPLATES.globals.update(_VARIABLES, css=css, page_px=PAGE_PX)
 
 
-def template(name: str) -> jinja2.Template:
-    """The template NAME.html.j2; its macros are functions of `template(name).module`."""
-    return _TEMPLATES.get_template(f"{name}.html.j2")
+def macros(name: str) -> Any:
+    """The macros of the template NAME.html.j2, as functions of one object."""
+    return _TEMPLATES.get_template(f"{name}.html.j2").module
 
 
-html = template("look").module  # the macros from which all figures are built
+html = macros("look")  # the macros from which all figures are built
 
 
 class Figure:

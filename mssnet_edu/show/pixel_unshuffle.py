@@ -108,7 +108,7 @@ def _panel(tiles, columns, title, note, highlights=None):
                 squares.append((f"{left + x:.4g}", f"{top + y:.4g}", colour))
     rim = 0.01 * total_width
     corner, sides = f"{-rim:.3g}", [f"{s + 2 * rim:.4g}" for s in (total_width, total_height)]
-    svg = look.template("pixel_unshuffle").module.svg(
+    svg = look.macros("pixel_unshuffle").svg(
         title=title,
         size=(PANEL_PX, round(PANEL_PX * total_height / total_width)),
         view_box=" ".join([corner, corner, *sides]),

@@ -16,6 +16,7 @@ __all__ = ["Report", "report"]
 QUICK_PX = 128  # of a side, up to which a report takes less than a minute
 AGREES_DB = 45
 THRESHOLD = 8  # grey levels: an error that few would notice
+FIGURE_MAX_PX = 400_000  # of one picture; a report has many
 
 
 class Report(look.Figure):
@@ -73,7 +74,7 @@ def report(
     trust_map = hallucination.trust_map(candidates, candidates[name])
     title = title or "An enlarged photo: what was recorded, and what was invented"
     summary = _summarize(photo, name, candidates, trust_map)
-    html = look.template("report_page").module
+    html = look.macros("report_page")
     body = html.body(
         title=title,
         summary=summary,
@@ -141,7 +142,7 @@ def _worst_place(expected):
         for column, part in zip(("left", "centre", "right"), band.tensor_split(3, 1), strict=True)
         if part.numel()
     }
-    row, column = max(means, key=means.get)
+    row, column = max(means, key=means.__getitem__)
     if (row, column) == ("middle", "centre"):
         return "in the middle"
     place = {"top": "at the top", "middle": "half-way down", "bottom": "at the bottom"}[row]
@@ -154,7 +155,6 @@ def _figures(photo, name, candidates, trust_map):
     answer, start = candidates[name], hallucination.pseudo_inverse(photo)
     agreement_db = {n: metrics.consistency_db(other, photo) for n, other in candidates.items()}
     others = [other for other in candidates if other != name]
-    light = {"max_px": 400_000}
     return {
         "in_and_out": figures.photos(
             [photo, answer],
@@ -162,7 +162,7 @@ def _figures(photo, name, candidates, trust_map):
             captions=["all that was recorded", f"made small again: {agreement_db[name]:.1f} dB"],
             marks=["recorded", None],
             alt="The small photo, and its enlargement.",
-            **light,
+            max_px=FIGURE_MAX_PX,
         ),
         "parts": figures.photos(
             [start.clamp(0, 1), (0.5 + answer - start).clamp(0, 1)],
@@ -173,7 +173,7 @@ def _figures(photo, name, candidates, trust_map):
             ],
             marks=[None, "invented"],
             alt="The smooth start, and the detail that was added to it, on grey.",
-            **light,
+            max_px=FIGURE_MAX_PX,
         ),
         "others": figures.photos(
             [candidates[other] for other in others],
@@ -182,14 +182,14 @@ def _figures(photo, name, candidates, trust_map):
             marks=["invented"] * len(others),
             alt="Other enlargements of the same photo.",
             columns=min(3, len(others)),
-            **light,
+            max_px=FIGURE_MAX_PX,
         ),
         "trust": figures.photos(
             [answer, mask_doubtful(trust_map, THRESHOLD)],
             titles=["the answer", "doubtful cells covered"],
             captions=[None, f"hatched: an error of more than {THRESHOLD} grey levels is expected"],
             alt="The answer, and the answer with its doubtful cells hatched.",
-            **light,
+            max_px=FIGURE_MAX_PX,
         ),
     }
 

@@ -4,6 +4,7 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets
 
@@ -17,19 +18,20 @@ ERROR_MARK = "mss-error"
 TRY_ALL = "MSSNET_EDU_TRY_SLIDERS"
 UNITS = {"px": "px", "deg": "°", "db": "dB", "s": "s", "ev": "EV", "mb": "MB"}
 
-html = look.template("widgets/sliders").module
+html = look.macros("widgets/sliders")
 
 
 class Sliders(ipywidgets.VBox):
     """What `sliders` returns: `controls`, by name, above; `view`, which shows the figure, below."""
 
-    def __init__(self, controls: dict[str, ipywidgets.Widget], view: ipywidgets.HTML):
+    # Any: a control may be any widget that has a value
+    def __init__(self, controls: dict[str, Any], view: ipywidgets.HTML):
         super().__init__([*controls.values(), view])
         self.controls, self.view = controls, view
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
         values = ", ".join(
             f"{_label(name)[0]} {getattr(control, 'label', None) or control.value}"
             for name, control in self.controls.items()
@@ -64,7 +66,7 @@ def sliders(
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
-    controls = {
+    controls: dict[str, Any] = {
         name: _control(name, choices, defaults.get(name), continuous_update)
         for name, choices in ranges.items()
     }

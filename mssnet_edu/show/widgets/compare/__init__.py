@@ -21,6 +21,7 @@ class Compare(StaticFallback):
 
     _esm = script("compare")
     _css = style("compare")
+    _photos: list[torch.Tensor]
 
     pictures = traitlets.List(traitlets.Dict()).tag(sync=True)
     left = traitlets.Int(0).tag(sync=True)

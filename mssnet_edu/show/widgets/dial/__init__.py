@@ -22,6 +22,7 @@ class Dial(StaticFallback):
 
     _esm = script("dial")
     _css = style("dial")
+    _photos: tuple[torch.Tensor, torch.Tensor]  # the small one and the whole answer
 
     small = traitlets.Bytes().tag(sync=True)
     smooth = traitlets.Bytes().tag(sync=True)

@@ -20,6 +20,7 @@ class Game(StaticFallback):
 
     _esm = script("game")
     _css = style("game")
+    _photos: list[torch.Tensor]
 
     rounds = traitlets.List(traitlets.Dict()).tag(sync=True)
     choices = traitlets.List(traitlets.Int()).tag(sync=True)

@@ -22,6 +22,8 @@ class Similarity(StaticFallback):
 
     _esm = script("similarity")
     _css = style("similarity")
+    _photo: torch.Tensor
+    _features: Mapping[str, torch.Tensor]
 
     url = traitlets.Unicode().tag(sync=True)
     maps = traitlets.List(traitlets.Dict()).tag(sync=True)

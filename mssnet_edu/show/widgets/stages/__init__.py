@@ -26,6 +26,7 @@ class StagePlayer(StaticFallback):
 
     _esm = script("stages")
     _css = style("stages")
+    _photos: list[torch.Tensor]
 
     steps = traitlets.List(traitlets.Dict()).tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)

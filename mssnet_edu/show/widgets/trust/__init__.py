@@ -19,6 +19,7 @@ class Trust(StaticFallback):
 
     _esm = script("trust")
     _css = style("trust")
+    _map: TrustMap
 
     url = traitlets.Unicode().tag(sync=True)
     expected = traitlets.List(traitlets.Float()).tag(sync=True)  # error of each cell, row by row
