@@ -119,6 +119,11 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         default=1200,
         help="memory to work in; default: %(default)s",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="of the network; default: bfloat16 where the processor multiplies it fast",
+    )
 
 
 def _deblur(arguments: argparse.Namespace) -> None:
@@ -151,7 +156,12 @@ def _restore(arguments: argparse.Namespace, work: Callable[..., "Tensor"], facto
     size = [factor * side for side in photo.shape[-2:]]
     check_target(target, arguments.force, size)  # before minutes are spent on it
     start = time.perf_counter()
-    answer = work(photo, progress=sys.stderr.isatty(), max_memory_mb=arguments.max_memory_mb)
+    answer = work(
+        photo,
+        progress=sys.stderr.isatty(),
+        max_memory_mb=arguments.max_memory_mb,
+        precision=arguments.precision,
+    )
     seconds = time.perf_counter() - start
     images.save(answer, target, overwrite=arguments.force)
     height, width = answer.shape[-2:]

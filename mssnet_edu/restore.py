@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mssnet_edu import degrade, images
 from mssnet_edu.models import load_model
+from mssnet_edu.precision import autocast, choose_precision
 from mssnet_edu.tiling import Tile, Tiling, blend, pad, round_up
 
 __all__ = ["FACTORS", "RECOMMENDED_UPSCALER", "deblur", "upscale"]
@@ -46,6 +47,7 @@ def deblur(
     tile_px: int | None = None,
     progress: bool = False,
     max_memory_mb: float = 1200,
+    precision: str | None = None,
 ) -> Tensor:
     """Remove the blur of a photo with a network, at constant size.
 
@@ -53,7 +55,8 @@ def deblur(
     model: a name from `me.models.names("deblur")`, or a network, which is left as it was. tile_px:
     side of a tile, None to let the memory decide (256 px for a network without a card). progress:
     show a bar. max_memory_mb: what this call may use beside the photo itself; a larger photo is
-    worked on in tiles.
+    worked on in tiles. precision: "float32" or "bfloat16"; None takes bfloat16 where the processor
+    multiplies it fast (see `mssnet_edu.precision`), and float32 for a network without a card.
     Returns the same shape, clamped to [0, 1]. Raises PhotoError (a ValueError) for a photo that is
     too small or too large, ValueError for a model that does not deblur.
 
@@ -66,7 +69,7 @@ def deblur(
     batch = images.as_batch(photo)
     rules = _rules(model, "deblur")
     _check_size(batch, rules)
-    answer = _run(batch, rules, 1, 1, _Options(tile_px, progress, max_memory_mb))
+    answer = _run(batch, rules, 1, 1, _Options(tile_px, progress, max_memory_mb, precision))
     return images.like(answer, photo)
 
 
@@ -78,6 +81,7 @@ def upscale(
     tile_px: int | None = None,
     progress: bool = False,
     max_memory_mb: float = 1200,
+    precision: str | None = None,
     seed: int = 0,
 ) -> Tensor:
     """Enlarge a photo with a network, or plainly with model="bicubic" or "nearest".
@@ -88,7 +92,7 @@ def upscale(
     again until its answer is at least `factor` times larger, and that answer is reduced: by area
     averaging where the ratio is whole (4x, twice, halved: 8x), else by bicubic with anti-aliasing.
     seed: for networks that draw one of many possible answers; the others ignore it. Each photo of a
-    batch is drawn with the same seed. tile_px, progress, max_memory_mb: as for `deblur`.
+    batch is drawn with the same seed. tile_px, progress, max_memory_mb, precision: as for `deblur`.
     Returns (3, factor H, factor W) or (N, ...), clamped to [0, 1]. Raises PhotoError (a ValueError)
     for a photo that is too small or too large, ValueError for a wrong factor or model.
 
@@ -102,7 +106,7 @@ def upscale(
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ValueError(f"seed is {seed!r}; expected a whole number, such as 0.")
     factor = int(factor)
-    options = _Options(tile_px, progress, max_memory_mb, seed)
+    options = _Options(tile_px, progress, max_memory_mb, precision, seed)
     if isinstance(model, str) and model in _PLAIN:
         _check_budget(batch, factor, options)
         answer = degrade.enlarge(batch.detach(), factor, method=model)
@@ -154,6 +158,7 @@ class _Rules:
     min_px: int = 1
     halo_px: int = _UNKNOWN_HALO_PX
     bytes_per_px: float = 0
+    has_card: bool = False
     takes_factor: bool = False
     takes_seed: bool = False
 
@@ -163,11 +168,13 @@ class _Options:
     tile_px: int | None
     progress: bool
     max_memory_mb: float
+    precision: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.max_memory_mb > 0:
             raise ValueError(f"max_memory_mb is {self.max_memory_mb!r}; expected a number above 0.")
+        choose_precision(self.precision)  # a wrong one is said before any work
 
 
 def _rules(model: str | nn.Module, task: str) -> _Rules:
@@ -197,6 +204,7 @@ def _rules(model: str | nn.Module, task: str) -> _Rules:
         info.min_px,
         info.halo_px,
         info.bytes_per_px,
+        has_card=True,
         takes_factor=bool(offered),
         takes_seed=bool(info.config.get("takes_seed")),
     )
@@ -353,6 +361,9 @@ def _run(
     answer = torch.zeros(count, 3, height * scale, width * scale)
     jobs = [(n, row, column) for n in range(count) for row in rows for column in columns]
     with torch.inference_mode(), _channels_last(network), _eval_mode(network) as device:
+        # what bfloat16 does was measured for networks with a card, on processors
+        by_default = None if rules.has_card and device.type == "cpu" else "float32"
+        precision = choose_precision(options.precision or by_default)
         padded, noise = batch, None  # of the photo of the batch that is worked on
         for n, row, column in _progress(jobs, options.progress, label or rules.name):
             if (row, column) == (rows[0], columns[0]):
@@ -370,7 +381,8 @@ def _run(
                 # one tile is what the network alone would give. 10,007 is prime: seeds 0, 1, 2
                 # share no tile seed.
                 extra["seed"] = options.seed + 10_007 * (row.index * len(columns) + column.index)
-            result = network(tile, **extra)
+            with autocast(precision, device):
+                result = network(tile, **extra)
             expected = (1, 3, tile.shape[-2] * factor, tile.shape[-1] * factor)
             if tuple(result.shape) != expected:
                 raise ValueError(

@@ -350,7 +350,7 @@ ROWS = [
     {"degrade"},
     {"classical", "mssnet", "models"},
     {"metrics"},
-    {"restore", "tiling"},
+    {"precision", "restore", "tiling"},
     {"featsharp", "hallucination"},
     {"show", "exercises"},
     {"doctor", "lab"},
