@@ -4,10 +4,13 @@
     python -m tools.notebooks.bench --repeat 9
 
 Seconds differ between machines and between hours. The ratio to the reference, a stack of plain
-convolutions that is timed right before each measurement, differs much less: compare ratios.
+convolutions that is timed right before each measurement, differs much less: compare ratios. Each
+network is timed in both precisions; dB says how near bfloat16's answer is to float32's, "of peak"
+compares with a matrix product.
 """
 
 import argparse
+import functools
 import json
 import platform
 import statistics
@@ -18,9 +21,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
-from mssnet_edu import degrade, files, models, restore, samples
+from mssnet_edu import degrade, files, metrics, models, restore, samples
+from mssnet_edu.precision import PRECISIONS
 
 BUDGET_S = 60  # per task: a slow one is measured fewer times
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -43,21 +49,32 @@ def reference() -> Callable[[], object]:
     return convolve
 
 
-def tasks() -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield (name, work): what the course does most; a network that is not there is left out."""
+def tasks() -> Iterator[tuple[str, Callable[..., Tensor]]]:
+    """Yield (name, work) for each restoring network; work takes a `precision`."""
     photo = samples.load("astronaut")[:, :512, :512]
     small = degrade.downscale(photo, 4)  # 128 x 128
-    if "mssnet-deblur" in models.names("deblur"):
-        yield "deblur 512x512 by mssnet-deblur", lambda: restore.deblur(photo)
-    else:
-        print("left out: deblur 512x512, since mssnet-deblur is not in data/weights")
+    for name in models.names("deblur"):
+        yield f"deblur 512x512 by {name}", functools.partial(restore.deblur, photo, name)
     for name in models.names("upscale"):
         # one pass: a network of factor 4 would need two for 8x, the second with 16 times the pixels
         factor = models.info(name).factor
         yield (
             f"upscale 128x128 to {128 * factor}x{128 * factor} by {name}",
-            lambda name=name, factor=factor: restore.upscale(small, factor, model=name),
+            functools.partial(restore.upscale, small, factor, name),
         )
+
+
+def gflop(work: Callable[[], object]) -> float:
+    """Return how many billion additions and multiplications a piece of work takes."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 1e9
+
+
+def peak_gflop_per_s(precision: str, repeat: int, side: int = 1536) -> float:
+    """Return the rate of a matrix product, which no network can exceed by much."""
+    a = torch.rand(side, side, dtype=getattr(torch, precision))
+    return 2e-9 * side**3 / min(seconds(lambda: a @ a) for _ in range(repeat + 1))
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -85,18 +102,30 @@ def main() -> None:
     reference_work = reference()
     seconds(reference_work)  # warm up
 
-    rows = {}
-    print(f"{'':48} {'seconds':>8} {'ratio':>8}")
+    rows, peaks = {}, {p: peak_gflop_per_s(p, repeat) for p in PRECISIONS}
+    print(f"{'':48} {'seconds':>8} {'ratio':>8} {'GFLOP/s':>8} {'of peak':>8} {'dB':>6}")
     for name, work in tasks():
-        first = seconds(work)  # load the weights, warm up
-        times = max(1, min(repeat, int(BUDGET_S / first)))
-        pairs = [(seconds(reference_work), seconds(work)) for _ in range(times)]
-        rows[name] = {
-            "seconds": statistics.median(own_s for _, own_s in pairs),
-            "ratio": statistics.median(own_s / reference_s for reference_s, own_s in pairs),
-            "runs": times,
-        }
-        print(f"{name:48} {rows[name]['seconds']:8.2f} {rows[name]['ratio']:8.2f}", flush=True)
+        work_gflop, exact = gflop(functools.partial(work, precision="float32")), None
+        for precision in PRECISIONS:
+            in_precision = functools.partial(work, precision=precision)
+            first = seconds(in_precision)  # warm up
+            times = max(1, min(repeat, int(BUDGET_S / first)))
+            pairs = [(seconds(reference_work), seconds(in_precision)) for _ in range(times)]
+            own_s = statistics.median(own_s for _, own_s in pairs)
+            answer = in_precision()
+            exact = answer if exact is None else exact
+            row = rows[f"{name}, {precision}"] = {
+                "seconds": own_s,
+                "ratio": statistics.median(own_s / reference_s for reference_s, own_s in pairs),
+                "gflop_per_s": work_gflop / own_s,
+                "of_peak": work_gflop / own_s / peaks[precision],
+                "agreement_db": metrics.psnr(answer, exact),
+                "runs": times,
+            }
+            cells = f"{row['seconds']:8.2f} {row['ratio']:8.2f} {row['gflop_per_s']:8.0f}"
+            print(
+                f"{name:48} {cells} {row['of_peak']:8.0%} {row['agreement_db']:6.1f}  {precision}"
+            )
 
     torch_s = import_seconds("import torch", repeat)
     for what in ("import mssnet_edu", "import torch, mssnet_edu.images, mssnet_edu.restore"):
@@ -108,6 +137,7 @@ def main() -> None:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
+        "peak_gflop_per_s": peaks,
         "reference_s": statistics.median(seconds(reference_work) for _ in range(repeat)),
         "repeat": repeat,
         "rows": rows,
