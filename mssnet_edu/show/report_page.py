@@ -8,6 +8,7 @@ import torch
 from mssnet_edu import hallucination, metrics, models
 from mssnet_edu.files import replacing
 from mssnet_edu.hallucination.trust import TrustMap
+from mssnet_edu.precision import choose_precision
 from mssnet_edu.show import figures, look
 from mssnet_edu.show.widgets.trust import mask_doubtful
 
@@ -80,6 +81,7 @@ def report(
         summary=summary,
         figures=_figures(photo, name, candidates, trust_map),
         others=len(candidates) - 1,
+        precision=choose_precision(),
         cards=[
             {"info": models.info(network), "text": models.card(network)}
             for network in models.names()
