@@ -12,8 +12,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-import mssnet_edu as me
-from mssnet_edu import files
+from mssnet_edu import degrade, files, images, restore, samples
+from mssnet_edu.show import diagram, figures
+from mssnet_edu.show.look import Figure
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FACE = (128, 24, 192, 192)  # left, top, width, height in the astronaut's photograph
@@ -25,14 +26,14 @@ ANSWERS = {
 }
 
 
-def first_screen() -> me.show.Figure:
+def first_screen() -> Figure:
     """The small photo, then each answer."""
-    face = me.images.crop(me.samples.load("astronaut"), FACE)
-    small = me.degrade.downscale(face, FACE[2] // SMALL_PX)
-    careful = me.upscale(small, 8, model="rrdn-x8")
-    bold = me.upscale(me.degrade.downscale(careful, 4), 4, model="realesrgan-x4")  # as in 00
-    answers = [me.upscale(small, 8, model="bicubic"), careful, bold]
-    return me.show.photos(
+    face = images.crop(samples.load("astronaut"), FACE)
+    small = degrade.downscale(face, FACE[2] // SMALL_PX)
+    careful = restore.upscale(small, 8, model="rrdn-x8")
+    bold = restore.upscale(degrade.downscale(careful, 4), 4, model="realesrgan-x4")  # as in 00
+    answers = [restore.upscale(small, 8, model="bicubic"), careful, bold]
+    return figures.photos(
         [small, *answers],
         titles=["a small photo", *ANSWERS],
         captions=["all that was recorded", *ANSWERS.values()],
@@ -41,10 +42,10 @@ def first_screen() -> me.show.Figure:
     )
 
 
-def workflow() -> me.show.Figure:
+def workflow() -> Figure:
     """The figure of notebooks 00, 02 and 04: input, model, output, and the tensors between them."""
-    cat = me.images.crop(me.samples.load("cat"), (112, 68, 192, 192))
-    return me.show.workflow("mssnet-x8-fidelity", me.degrade.downscale(cat, 8))
+    cat = images.crop(samples.load("cat"), (112, 68, 192, 192))
+    return diagram.workflow("mssnet-x8-fidelity", degrade.downscale(cat, 8))
 
 
 def screenshot(html: str, path: Path) -> None:

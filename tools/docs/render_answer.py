@@ -9,7 +9,7 @@ The page cites and links the four papers and the MSSNet repository, and nothing 
 import sys
 from pathlib import Path
 
-import mssnet_edu as me
+from mssnet_edu import degrade, hallucination, models, samples
 from mssnet_edu.files import write_text
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 
@@ -149,16 +149,16 @@ def figures() -> dict[str, float | str]:
     """Compute every figure of the page, by its name in TEXT."""
     energies = []
     for name in PHOTOS:
-        photo = me.degrade.crop_to_multiple(me.samples.load(name), FACTOR)
-        shares = me.hallucination.energy_shares(me.degrade.downscale(photo, FACTOR), photo)
+        photo = degrade.crop_to_multiple(samples.load(name), FACTOR)
+        shares = hallucination.energy_shares(degrade.downscale(photo, FACTOR), photo)
         energies.append(100 * shares.energy_invented_share)
-    sign = me.hallucination.ambiguous_signs()
+    sign = hallucination.ambiguous_signs()
     off = [
-        255 * float((me.degrade.downscale(photo, FACTOR) - sign.small).abs().max())
+        255 * float((degrade.downscale(photo, FACTOR) - sign.small).abs().max())
         for photo in sign.answers.values()
     ]
     paper = MSSNet(MSSNetConfig())
-    scores = me.hallucination.calibration().scores.values()
+    scores = hallucination.calibration().scores.values()
     sizes, anchors = 36, 3 * 3
     vit_px, patch_px = 224, 14
     return {
@@ -177,8 +177,8 @@ def figures() -> dict[str, float | str]:
         "letters_px": sign.letters_px,
         "outputs": {6: "six"}[sum(paper.config.unets)],
         "paper": sum(p.numel() for p in paper.parameters()) / 1e6,
-        "ours": me.models.info("mssnet-deblur").parameters / 1e6,
-        "ours8": me.models.info("mssnet-x8-fidelity").parameters / 1e6,
+        "ours": models.info("mssnet-deblur").parameters / 1e6,
+        "ours8": models.info("mssnet-x8-fidelity").parameters / 1e6,
         "vit_px": vit_px,
         "patch_px": patch_px,
         "vit_grid": vit_px // patch_px,
