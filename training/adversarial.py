@@ -31,9 +31,10 @@ class AdversarialTraining:
         self.feature_network = classifier.build()
         self.feature_network.load_state_dict(load_weights(path))
         self.feature_network.eval().requires_grad_(False)
-        self.feature_network.to(group.device, memory_format=torch.channels_last)
         self.discriminator = losses.Discriminator()
-        self.discriminator.to(group.device, memory_format=torch.channels_last)
+        for network in (self.feature_network, self.discriminator):
+            # torch's stubs of Module.to lack memory_format
+            network.to(group.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimiser = torch.optim.Adam(
             self.discriminator.parameters(), lr=2e-4, betas=(0.0, 0.99)
         )

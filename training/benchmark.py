@@ -80,8 +80,8 @@ def _read_photo(file: Path, side_px: int) -> Tensor:
     photo = images.load(file)
     longest = max(photo.shape[1:])
     if longest > MAX_SIDE_PX:
-        size = [round(side * MAX_SIDE_PX / longest) for side in photo.shape[1:]]
-        photo = degrade.resample(photo, size, "area").clamp(0, 1)
+        height, width = (round(side * MAX_SIDE_PX / longest) for side in photo.shape[1:])
+        photo = degrade.resample(photo, (height, width), "area").clamp(0, 1)
     height, width = (min(side, side_px) // 64 * 64 for side in photo.shape[1:])
     if min(height, width) < 128:
         raise images.PhotoError(

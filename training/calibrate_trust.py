@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
-import mssnet_edu as me
+from mssnet_edu import degrade, hallucination, images, samples
 from mssnet_edu.files import write_text
 from mssnet_edu.hallucination import trust
 from mssnet_edu.hallucination.trust import Calibration
@@ -46,10 +46,10 @@ def photographs() -> dict[str, Tensor]:
     photos = {}
     for name, (source, box) in PHOTOS.items():
         if "." in source:
-            photo = me.images.load(me.samples.find_data(f"validation/{source}"))
+            photo = images.load(samples.find_data(f"validation/{source}"))
         else:
-            photo = me.samples.load(source)
-        photos[name] = me.images.crop(photo, box)
+            photo = samples.load(source)
+        photos[name] = images.crop(photo, box)
     return photos
 
 
@@ -109,7 +109,9 @@ def _fit(photos: list[Examples]) -> Calibration:
 
 def _mean_spearman(a: Tensor, b: Tensor) -> float:
     """The mean of Spearman's rank correlation over the rows of (answers, cells)."""
-    return float(np.mean([spearmanr(*rows).statistic for rows in zip(a, b, strict=True)]))
+    # scipy makes the result's class at run time
+    each = [spearmanr(*rows).statistic for rows in zip(a, b, strict=True)]  # pyright: ignore[reportAttributeAccessIssue]
+    return float(np.mean(each))
 
 
 def _reliability(expected: Tensor, errors: Tensor) -> tuple[tuple[float, float, int], ...]:
@@ -124,8 +126,8 @@ def main() -> None:
     """Measure, print and write."""
     photos = {}
     for name, original in tqdm(photographs().items()):
-        small = me.degrade.downscale(original, 8)
-        photos[name] = me.hallucination.candidates(small, ANSWERS), original
+        small = degrade.downscale(original, 8)
+        photos[name] = hallucination.candidates(small, ANSWERS), original
     fitted = calibrate({name: (list(c.values()), truth) for name, (c, truth) in photos.items()})
     facts = {
         "made_by": "python -m training.calibrate_trust",

@@ -45,7 +45,9 @@ def load_network(name: str) -> nn.Module:
 
 def main(argv: list[str] | None = None) -> int:
     """Run `python -m training.evaluate`; returns the exit code."""
-    parser = cli.ArgumentParser("python -m training.evaluate", description=__doc__.split("\n\n")[0])
+    parser = cli.ArgumentParser(
+        "python -m training.evaluate", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("task", choices=NETWORKS)
     parser.add_argument("--photos", type=Path, help="a folder of sharp photographs of your own")
     parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="%(default)s")

@@ -20,18 +20,20 @@ mean over the photographs; "noise" is the standard error of the difference to Fe
 import argparse
 import dataclasses
 import hashlib
+import math
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from mssnet_edu import featsharp, images, samples
 from mssnet_edu.files import write_text
 from mssnet_edu.models import catalogue, encoders
-from mssnet_edu.models.featsharp import FACTORS, DownSampler, view_loss, view_of
+from mssnet_edu.models.featsharp import FACTORS, DownSampler, FeatSharp, view_loss, view_of
 
 __all__ = [
     "agreement",
@@ -67,11 +69,11 @@ def photographs() -> dict[str, Tensor]:
 
 def _warped(photo: Tensor) -> Tensor:
     """A mirrored, enlarged and darkened view, cut from the photo itself: real detail at 4x, too."""
-    return view_of(photo, torch.tensor([TOP, LEFT, SIDE, 1.0]), (WARPED_PX,) * 2) ** GAMMA
+    return view_of(photo, torch.tensor([TOP, LEFT, SIDE, 1.0]), (WARPED_PX, WARPED_PX)) ** GAMMA
 
 
 @torch.inference_mode()
-def _encoded(encoder: nn.Module, name: str, photo: Tensor) -> Features:
+def _encoded(encoder: encoders.Encoder, name: str, photo: Tensor) -> Features:
     """All features of one photo that the comparison needs, as fp16."""
     native = encoder.native_px
     boxes = featsharp.draw_views(VIEWS, _generator(name), 4)
@@ -93,7 +95,7 @@ def _generator(name: str) -> torch.Generator:
 
 
 def _upsampled(
-    features: Features, kind: str, picture: Tensor, factor: int, model: nn.Module
+    features: Features, kind: str, picture: Tensor, factor: int, model: FeatSharp
 ) -> Features:
     """The map of one picture by each method, in the encoder's units. kind: "photo" or "warped"."""
     low, tiled = features[f"{kind}.low"].float(), features[f"{kind}.tiles{factor}"].float()
@@ -110,7 +112,7 @@ def _upsampled(
 
 
 def fidelities(
-    maps: list[Tensor], encoded: list[Features], factor: int, method: str, model: nn.Module
+    maps: list[Tensor], encoded: list[Features], factor: int, method: str, model: FeatSharp
 ) -> list[float]:
     """The fidelity of one method's map of each photo.
 
@@ -122,26 +124,25 @@ def fidelities(
         views = model.standardise(features["views"][near].float())
         examples.append((model.standardise(sharp), views, features["boxes"][near]))
     if method == "featsharp":
-        down, bias = model.down[str(factor)], model.bias.detach()
+        down, bias = cast(DownSampler, model.down[str(factor)]), model.bias.detach()
     else:
         down, bias = _fitted_down_sampler(examples, factor), 0.0
     with torch.no_grad():
         return [
-            float(featsharp.fidelity(view_loss(*each, down, bias)[1], each[1]).mean())
+            float(featsharp.fidelity(view_loss(*each, down=down, bias=bias)[1], each[1]).mean())
             for each in examples
         ]
 
 
-def _fitted_down_sampler(examples: list[tuple[Tensor, Tensor, Tensor]], factor: int) -> nn.Module:
+def _fitted_down_sampler(examples: list[tuple[Tensor, Tensor, Tensor]], factor: int) -> DownSampler:
     """The down-sampler that predicts the views best, from every eighth channel."""
     down = DownSampler(factor)
     optimiser = torch.optim.Adam(down.parameters(), lr=FIT_RATE)
     for step in range(FIT_STEPS):
         optimiser.param_groups[0]["lr"] = FIT_RATE * (1 - step / FIT_STEPS)
-        loss = sum(
-            view_loss(sharp[:, ::8], views[:, ::8], boxes, down, 0.0)[0]
-            for sharp, views, boxes in examples
-        )
+        loss = torch.zeros(())
+        for sharp, views, boxes in examples:
+            loss = loss + view_loss(sharp[:, ::8], views[:, ::8], boxes, down, 0.0)[0]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -187,7 +188,7 @@ def edge_correlation(maps: Tensor, photo: Tensor) -> float:
 
 
 def measure(
-    photos: dict[str, Tensor], encoded: dict[str, Features], factor: int, model: nn.Module
+    photos: dict[str, Tensor], encoded: dict[str, Features], factor: int, model: FeatSharp
 ) -> pd.DataFrame:
     """All measures at one factor: a row for each method and photo, a column a measure."""
     rows, maps = [], {}
@@ -214,11 +215,12 @@ def measure(
                 }
             )
     scores = pd.DataFrame(rows).set_index(["factor", "method", "photo"])
+    scores.insert(0, "fidelity", math.nan)
     for method in featsharp.METHODS:
         of_method = [each[method] for each in maps.values()]
         fidelity = fidelities(of_method, list(encoded.values()), factor, method, model)
         scores.loc[(factor, method), "fidelity"] = fidelity
-    return scores[["fidelity", *scores.columns.drop("fidelity")]]
+    return scores
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -230,22 +232,21 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     rivals = scores.groupby(by_method, sort=False)
     featsharp_scores = scores.groupby(["factor", "photo"]).transform("last")  # the last method
     noise = (scores - featsharp_scores).groupby(by_method, sort=False).sem()
-    table = rivals.mean()
-    table.insert(0, "photos", rivals.size())
-    for column in scores.columns:
-        table.insert(table.columns.get_loc(column) + 1, f"{column}, noise", noise[column])
-    return table.round(4)
+    table = rivals.agg("mean").join(noise.add_suffix(", noise")).assign(photos=rivals.size())
+    columns = [name for column in scores.columns for name in (column, f"{column}, noise")]
+    return table.loc[:, ["photos", *columns]].round(4)
 
 
 def main() -> None:
     """Measure, print, and write the table and the card."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--weights", type=Path, help="folder of other weights; writes no files")
     args = parser.parse_args()
     encoder = featsharp.encoder("vit-s14")
     photos = photographs()
     encoded = {name: _encoded(encoder, name, photo) for name, photo in tqdm(photos.items())}
     model = catalogue.load_model(NAME, args.weights)
+    assert isinstance(model, FeatSharp)
     scores = pd.concat([measure(photos, encoded, f, model) for f in FACTORS])
     table = summarise(scores)
     print(table.to_string())
@@ -255,8 +256,8 @@ def main() -> None:
     info = catalogue.info(NAME)
     title = f"{{}}x, {len(photos)} held-out photographs (docs/featsharp.csv has the noise)"
     tables = {
-        title.format(factor): rows.droplevel("factor")[scores.columns].to_dict("index")
-        for factor, rows in table.groupby("factor")
+        title.format(factor): table.loc[factor, scores.columns].to_dict(orient="index")
+        for factor in FACTORS
     }
     catalogue.write_info(dataclasses.replace(info, measured={**info.measured, **tables}))
 

@@ -131,11 +131,11 @@ def blurred() -> list[tuple[Tensor, Tensor]]:
 def gains(ablation: Ablation) -> dict[str, dict[str, float]]:
     """By kind of network: the mean gain in dB over the blurred photo, each seed's, and its size."""
     pairs, rows = blurred(), {}
-    before = sum(metrics.psnr(*pair) for pair in pairs) / len(pairs)
+    before = sum(float(metrics.psnr(*pair)) for pair in pairs) / len(pairs)
     for kind in ablation.kinds:
         row = {}
         for seed, network in zip(ablation.seeds[kind], ablation[kind], strict=True):
-            scores = [metrics.psnr(network(b).clamp(0, 1), s) for b, s in pairs]
+            scores = [float(metrics.psnr(network(b).clamp(0, 1), s)) for b, s in pairs]
             row[f"seed {seed}"] = round(sum(scores) / len(scores) - before, 3)
         row["learned numbers"] = sum(p.numel() for p in ablation[kind][0].parameters())
         rows[kind] = row
@@ -144,7 +144,7 @@ def gains(ablation: Ablation) -> dict[str, dict[str, float]]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("runs", type=Path, help="folder with full-0, bilinear-1, ...")
     info = export(parser.parse_args().runs)
     print(f"{info.name}: {info.parameters:,} numbers, {sum(f.bytes for f in info.files):,} bytes")

@@ -162,7 +162,7 @@ def _run_facts(run: Path, about: dict) -> dict[str, float]:
     """Length and last validation of a run, with the runs whose weights it began with."""
     last = pd.read_csv(run / "log.csv").iloc[-1]
     runs = [*about.get("before", []), about]
-    facts = {"runs": len(runs)} if len(runs) > 1 else {}
+    facts: dict[str, float] = {"runs": len(runs)} if len(runs) > 1 else {}
     return facts | {
         "steps": sum(each["step"] for each in runs),
         "hours": round(sum(each["seconds"] for each in runs) / 3600, 2),
@@ -173,7 +173,7 @@ def _run_facts(run: Path, about: dict) -> dict[str, float]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("recipe", choices=sorted(CARDS))
     parser.add_argument("run", type=Path)
     parser.add_argument("--mix", nargs=2, metavar=("SHARE", "RUN"), help="of an earlier run")

@@ -15,7 +15,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,8 @@ from mssnet_edu import featsharp, images
 from mssnet_edu.files import replacing
 from mssnet_edu.models import encoders
 from mssnet_edu.models.catalogue import save_model
-from mssnet_edu.models.featsharp import FACTORS, FeatSharp, build, phi_s, view_loss
+from mssnet_edu.models.encoders import Encoder
+from mssnet_edu.models.featsharp import FACTORS, DownSampler, FeatSharp, build, phi_s, view_loss
 from training.dataset import split_files
 
 __all__ = ["Trainer", "cached_scenes", "collect", "random_square", "run_command"]
@@ -52,7 +53,7 @@ def random_square(path: Path, generator: torch.Generator, side_px: int) -> Tenso
 
 @torch.inference_mode()
 def collect(
-    encoder: Any,
+    encoder: Encoder,
     path: Path,
     seed: int = 0,
     factors: Sequence[int] = (2, 4),
@@ -100,6 +101,7 @@ class Trainer:
     ):
         self.model, self.scenes, self.held_out, self.log = model, scenes, held_out, log
         self.bf16 = bf16
+        self.down = {f: cast(DownSampler, model.down[str(f)]) for f in FACTORS}
         self.generator = torch.Generator().manual_seed(seed)
         self._standardise()
 
@@ -138,8 +140,8 @@ class Trainer:
         name: str,
         parameters: Iterable[nn.Parameter],
         loss_of: Callable[[], Tensor],
-        seconds: float | None = None,
-        steps: int | None = None,
+        seconds: float = 0.0,
+        steps: int = 0,
         rate: float = 1e-3,
         every: int = 20,
     ) -> float:
@@ -149,7 +151,7 @@ class Trainer:
         """
         parameters = list(parameters)
         optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
-        started, step, mean_loss, progress = time.monotonic(), 0, None, 0.0
+        started, step, mean_loss, progress = time.monotonic(), 0, 0.0, 0.0
         while progress < 1:
             factor = min(1, (step + 1) / 20) * (0.02 + 0.98 * (1 - progress) ** 1.5)
             optimiser.param_groups[0]["lr"] = rate * factor
@@ -160,7 +162,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             value = float(loss.detach())
-            mean_loss = value if mean_loss is None else 0.95 * mean_loss + 0.05 * value
+            mean_loss = 0.95 * mean_loss + 0.05 * value if step else value
             step += 1
             progress = step / steps if steps else (time.monotonic() - started) / seconds
             if step % every == 0 or progress >= 1:
@@ -192,7 +194,7 @@ class Trainer:
                 sharp = model.jbu[level](sharp, scene["photo"])
                 chosen = (boxes[:, 2] >= 0.8 / factor).nonzero()[:, 0]
                 chosen = chosen[torch.randperm(len(chosen), generator=self.generator)[:4]]
-                down = model.down[str(factor)]
+                down = self.down[factor]
                 loss, _ = view_loss(sharp, views[chosen], boxes[chosen], down, bias)
                 total = total + loss
         return total / 2
@@ -236,7 +238,7 @@ class Trainer:
         for scene in chosen:
             sharp = model.fuse(scene["borrowed"].float(), scene["measured"].float(), factor)
             boxes, views = self._large_views(scene, factor)
-            down = model.down[str(factor)]
+            down = self.down[factor]
             total = total + view_loss(sharp, views, boxes, down, model.bias.detach())[0]
         return total / len(chosen)
 
@@ -267,7 +269,7 @@ class Trainer:
             box[0], box[1] = (box[0] * cells - top) / window, (box[1] * cells - left) / window
             box[2] = box[2] * cells / window
             views = model.standardise(scene["views"][0, view].float())
-            down, bias = model.down[str(factor)], model.bias.detach()
+            down, bias = self.down[factor], model.bias.detach()
             size = (cells, cells)
             total = total + view_loss(sharp, views, box[None], down, bias, size)[0]
         return total / len(chosen)
@@ -281,7 +283,7 @@ class Trainer:
         All go through this factor's own down-sampler, and all are given the fixed pattern.
         """
         model, scores = self.model, {"bilinear": [], "jbu": [], "featsharp": []}
-        down = model.down[str(factor)]
+        down = self.down[factor]
         for scene in self.held_out:
             if f"tiles{factor}" not in scene:
                 continue
@@ -299,7 +301,7 @@ class Trainer:
 
 
 def cached_scenes(
-    encoder: Any, files: Sequence[Path], folder: Path, seed: int, bf16: bool, scenes_4x: int
+    encoder: Encoder, files: Sequence[Path], folder: Path, seed: int, bf16: bool, scenes_4x: int
 ) -> list[Scene]:
     """`collect` for each file; the first `scenes_4x` of them also for 4x.
 

@@ -96,7 +96,7 @@ def _save_grid(path: Path, rows: list[dict[str, Tensor]]) -> None:
 
 def gain_bars(path: Path, table: pd.DataFrame, groups: list[str]) -> None:
     """How many dB each method gains, one panel per group."""
-    rows = [table[table.group == group].dropna(subset="gain_db") for group in groups]
+    rows = [table.loc[table.group == group].dropna(subset="gain_db") for group in groups]
     figure, panels = _panels(max(map(len, rows)) * 0.28 + 1, groups, "gain in PSNR, dB")
     for axes, methods in zip(panels, rows, strict=True):
         names, colours = methods.method.map(method_title), methods.method.map(_colour)
@@ -113,7 +113,7 @@ def perception_distortion(path: Path, table: pd.DataFrame, groups: list[str]) ->
     """Right on average, or real to the eye: each method in the plane of PSNR and ST-LPIPS."""
     figure, panels = _panels(4.2, groups, "PSNR, dB: right on average →")
     for axes, group in zip(panels, groups, strict=True):
-        rows = table[table.group == group]
+        rows = table.loc[table.group == group]
         axes.scatter(rows.psnr_db, rows.st_lpips, color=rows.method.map(_colour), s=42, zorder=3)
         for row in rows.itertuples():
             # neighbours are often a rival and one of ours: their names go to opposite sides

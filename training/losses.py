@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from mssnet_edu.models.classifier import EfficientNetLite0
+
 __all__ = [
     "LOSSES",
     "Discriminator",
@@ -85,10 +87,11 @@ LOSSES: dict[str, Callable[[list[Tensor], Tensor, Tensor], Tensor]] = {
 # -- losses for answers that look real: between two photos (N, 3, H, W) ----------------------------
 
 
-def perceptual(network: nn.Module, output: Tensor, sharp: Tensor) -> Tensor:
+def perceptual(network: EfficientNetLite0, output: Tensor, sharp: Tensor) -> Tensor:
     """Distance between a classifier's features of two photos, each of its maps counting the same.
 
-    network: has `features(photo)`, a list of maps (Johnson et al. 2016).
+    network: of its `features(photo)`, the first five maps are compared.
+    Source: Johnson et al. 2016.
     """
     with torch.no_grad():
         targets = network.features(sharp)

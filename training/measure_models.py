@@ -16,11 +16,11 @@ import math
 import multiprocessing
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +48,9 @@ SPEED_PHOTO, SPEED_PX = "astronaut", 64  # its top left corner
 FACE = (160, 0, 128, 128)  # in the astronaut's photo
 CONTEXTS_PX = (2, 4, 8, 12, 16, 24, 32, 48, 64, 80)
 
-# title of a table on the card -> its rows -> its cells
-Tables = dict[str, dict[str, dict[str, float | str]]]
+Row = Mapping[str, float | str]
+# title of a table on the card -> its rows -> their cells, or the cells of its only row
+Tables = dict[str, Mapping[str, Row] | Row]
 
 
 def quality(name: str) -> Tables:
@@ -62,14 +63,14 @@ def quality(name: str) -> Tables:
 def _quality(name: str, photo: str, method: str) -> dict[str, float]:
     sharp = degrade.crop_to_multiple(samples.load(photo), FACTOR)
     small = images.quantize(degrade.downscale(sharp, FACTOR, method=method))
-    bicubic_db = metrics.psnr(sharp, restore.upscale(small, FACTOR, "bicubic"))
+    bicubic_db = float(metrics.psnr(sharp, restore.upscale(small, FACTOR, "bicubic")))
     answer = restore.upscale(small, FACTOR, name)
-    answer_db = metrics.psnr(sharp, answer)
+    answer_db = float(metrics.psnr(sharp, answer))
     return {
         "bicubic, dB": bicubic_db,
         "this network, dB": answer_db,
         "gain, dB": answer_db - bicubic_db,
-        "consistency, dB": metrics.consistency_db(answer, small, method),
+        "consistency, dB": float(metrics.consistency_db(answer, small, method)),
     }
 
 
@@ -86,7 +87,7 @@ def speed(name: str) -> Tables:
         seconds.append(time.process_time() - start)
     peak_mb = _memory_mb("VmHWM")
     return {
-        f"{SPEED_PX} x {SPEED_PX} px enlarged {network.info.factor}x on one core": {
+        f"{SPEED_PX} x {SPEED_PX} px enlarged {catalogue.info(name).factor}x on one core": {
             "seconds of processor time": round(min(seconds), 1),
             "peak memory beyond the loaded network, MB": round(peak_mb - before_mb),
             "peak memory of the process, MB": round(peak_mb),
@@ -106,7 +107,7 @@ def bytes_per_px(network: nn.Module) -> float:
     is sent through, and after every operation the tensors that are alive are counted; weights are
     not. Good for networks whose memory grows with the photo's area, as convolutions' does.
     """
-    info = network.info
+    info = cast(ModelInfo, network.info)
     side = round_up(max(32, info.min_px), info.multiple_of)
     worst = 0.0
     for factor in info.config.get("factors") or (None,):
@@ -119,8 +120,8 @@ def bytes_per_px(network: nn.Module) -> float:
 
 def record_memory(name: str, folder: Path | None = None) -> ModelInfo:
     """Measure `bytes_per_px` of a network that restores; write it into its json and card."""
-    network = catalogue.load_model(name, folder)
-    info = dataclasses.replace(network.info, bytes_per_px=bytes_per_px(network))
+    peak = bytes_per_px(catalogue.load_model(name, folder))
+    info = dataclasses.replace(catalogue.info(name, folder), bytes_per_px=peak)
     catalogue.write_info(info, folder)
     return info
 
@@ -153,8 +154,7 @@ class _LiveBytes(TorchFunctionMode):
 
 def context(name: str) -> Tables:
     """How far a tile's middle is from what the whole photo gives, by the context around it."""
-    network = catalogue.load_model(name)
-    factor = network.info.factor
+    network, factor = catalogue.load_model(name), catalogue.info(name).factor
     # the middle of the astronaut's photo, halved: edges and texture, where context matters most
     photo = images.quantize(degrade.downscale(samples.load("astronaut"), 2))
     photo = photo[None, :, 24:232, 24:232]
@@ -189,12 +189,12 @@ def classes(name: str) -> Tables:
 def distances(name: str) -> Tables:
     """The perceptual distance of several degradations of the astronaut's face."""
     network = catalogue.load_model(name)
-    astronaut, (left, top, *size) = samples.load("astronaut"), FACE
+    astronaut, (left, top, width, height) = samples.load("astronaut"), FACE
     face = images.crop(astronaut, FACE)
     small = images.quantize(degrade.downscale(face, 4, method="area"))
     degraded = {
         "the same": face,
-        "moved by 1 px": images.crop(astronaut, (left + 1, top, *size)),
+        "moved by 1 px": images.crop(astronaut, (left + 1, top, width, height)),
         "noise, sigma 0.05": degrade.add_noise(face, 0.05, seed=0),
         "JPEG, quality 10": degrade.jpeg(face, 10),
         "1/4, enlarged by bicubic": restore.upscale(small, 4, "bicubic"),
@@ -224,7 +224,7 @@ def measure(name: str, with_context: bool = False) -> Tables:
 
 def main() -> None:
     """Measure, print, and write the cards."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("names", nargs="*", default=catalogue.names(), metavar="NAME")
     parser.add_argument("--context", action="store_true", help="also what a tile needs (slow)")
     parser.add_argument(

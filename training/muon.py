@@ -10,6 +10,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+# torch's own optimisers use torch._foreach_*, and there is no public name for it:
+# pyright: reportPrivateImportUsage=false
+
 __all__ = ["Muon", "orthogonalise"]
 
 
@@ -37,13 +40,13 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:
         """Update every parameter once. closure is not supported (None)."""
         for group in self.param_groups:
-            by_shape: dict[torch.Size, list[Tensor]] = {}
+            by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    by_shape.setdefault(p.shape, []).append(p)
-            for shape, parameters in by_shape.items():
+                    by_shape.setdefault(p.shape, []).append((p, p.grad))
+            for shape, pairs in by_shape.items():
+                parameters, gradients = zip(*pairs, strict=True)
                 buffers = [self._momentum_buffer(p) for p in parameters]
-                gradients = [p.grad for p in parameters]
                 torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
                 nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
                 matrices = torch.stack([x.reshape(shape[0], -1) for x in nesterov])

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
 from mssnet_edu.files import write_text
-from mssnet_edu.models import catalogue
+from mssnet_edu.models import ModelInfo, catalogue
 from training.scoring import MAXIM, METRICS, THREADS
 
 __all__ = [
@@ -94,10 +95,11 @@ def summarise(
     gains = ~is_baseline & ~scores.method.str.contains("S1-U") & np.isfinite(scores.baseline_db)
     scores["gain_db"] = (scores.psnr_db - scores.baseline_db).where(gains)
     rows = scores.groupby(["group", "method"], sort=False)
-    table = rows[[METRICS[0], "gain_db", *METRICS[1:]]].mean(skipna=False)
+    table = rows[[METRICS[0], "gain_db", *METRICS[1:]]].agg("mean", skipna=False)
     table.insert(0, "pictures", rows.size())
-    table = table[table.pictures == table.groupby("group").pictures.transform("max")].reset_index()
-    infos = {name: network.info for name, network in networks.items()}
+    most = table.groupby("group").pictures.transform("max")
+    table = table.loc[table.pictures == most].reset_index()
+    infos = {name: cast(ModelInfo, network.info) for name, network in networks.items()}
     parameters = {name: info.parameters for name, info in infos.items()} | {MAXIM: maxim_parameters}
     megabytes = {name: sum(f.bytes for f in info.files) / 1e6 for name, info in infos.items()}
     table["seconds"] = table.method.map(seconds).astype(float)
@@ -194,10 +196,11 @@ def render(task: str, table: pd.DataFrame) -> str:
     for group, rows in table.groupby("group", sort=False):
         cells = {"": rows.method.map(method_title)}
         for key, column in COLUMNS.items():
-            if key not in NOT_ON_PAGE and rows[key].notna().any():
-                cells[column.heading] = rows[key].map(column.text, na_action="ignore").fillna("")
+            values = rows.loc[:, key]
+            if key not in NOT_ON_PAGE and values.notna().any():
+                cells[column.heading] = values.map(column.text, na_action="ignore").fillna("")
         alignment = ["left"] + ["right"] * (len(cells) - 1)
-        parts += [f"### {GROUPS[group]}", _markdown(pd.DataFrame(cells), alignment)]
+        parts += [f"### {GROUPS[str(group)]}", _markdown(pd.DataFrame(cells), alignment)]
     judged = [target.judge(table) for target in TARGETS[task]]
     judged = pd.DataFrame(judged, columns=["target", "found", ""])
     return "\n\n".join([*parts, "### Targets", _markdown(judged, ["left"] * 3)]) + "\n"
@@ -222,15 +225,15 @@ def update_cards(table: pd.DataFrame, names: Iterable[str], folder: Path | None 
     for name in names:
         info = catalogue.info(name, folder)
         measured = {k: v for k, v in info.measured.items() if not k.startswith(CARD_TITLE)}
-        shown = table[[_on_card(method, name) for method in table.method]]
+        shown = table.loc[[_on_card(method, name) for method in table.method]]
         for group, rows in shown.groupby("group", sort=False):
-            measured[f"{CARD_TITLE}: {GROUPS[group]}"] = {
+            measured[f"{CARD_TITLE}: {GROUPS[str(group)]}"] = {
                 method_title(row["method"]): {
                     column.heading: round(row[key], column.digits)
                     for key, column in columns.items()
                     if np.isfinite(row[key])
                 }
-                for row in rows.to_dict("records")
+                for row in rows.to_dict(orient="records")
             }
         catalogue.write_info(dataclasses.replace(info, measured=measured), folder)
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from timeit import repeat
+from typing import cast
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from mssnet_edu import classical, degrade, hallucination, images, metrics, restore
+from mssnet_edu.models import ModelInfo
+from mssnet_edu.mssnet import MSSNet
 from mssnet_edu.samples import find_data
 from training import benchmark, losses
 from training.benchmark import Degraded
@@ -74,8 +77,12 @@ def deblur_all(
 
 def _classical(photo: Tensor, kernel: Tensor | None) -> dict[str, Callable[[], Tensor]]:
     """The classical methods, ready to run; only those that need no kernel where there is none."""
-    methods = {"unsharp mask": partial(classical.unsharp_mask, photo, 2.0, 0.5)}
-    for which, noise, steps in DECONVOLUTIONS if kernel is not None else ():
+    methods: dict[str, Callable[[], Tensor]] = {
+        "unsharp mask": partial(classical.unsharp_mask, photo, 2.0, 0.5),
+    }
+    if kernel is None:
+        return methods
+    for which, noise, steps in DECONVOLUTIONS:
         psf = kernel if which == "true" else _estimated_kernel(photo, kernel)
         ratio = classical.noise_to_signal(noise)
         methods[f"Wiener, {which} kernel"] = partial(classical.wiener, photo, psf, ratio)
@@ -100,7 +107,7 @@ def _estimated_kernel(photo: Tensor, truth: Tensor) -> Tensor:
 
 
 def _outputs(name: str, network: nn.Module, photo: Tensor) -> dict[str, Tensor]:
-    if not hasattr(network, "stages"):
+    if not isinstance(network, MSSNet):
         return {name: restore.deblur(photo, network)}
     with torch.inference_mode():
         stages = list(network.stages(photo[None].contiguous(memory_format=torch.channels_last)))
@@ -120,12 +127,12 @@ def upscale_all(
     for case in benchmark.reduced(photos, factors):
         answers = {"bicubic": degrade.enlarge(case.photo, case.factor)}
         for name, network in networks.items():
-            config = network.info.config
-            if case.factor not in (8, *config.get("factors", [network.info.factor])):
+            info = cast(ModelInfo, network.info)
+            if case.factor not in (8, *info.config.get("factors", [info.factor])):
                 continue  # the 8x answer of a network, reduced to 2x, would be another contest
             enlarge = partial(restore.upscale, case.photo, case.factor, network)
             answers[name] = enlarge(seed=0)
-            if config.get("takes_seed"):
+            if info.config.get("takes_seed"):
                 answers[name + SECOND] = enlarge(seed=1)
         yield case, answers
 
@@ -166,7 +173,7 @@ def _score(case: Degraded, method: str, answer: Tensor, second: Tensor | None) -
     if second is not None:
         more["apart_levels"] = 255 * (answer - second).abs().mean().item()
         more["apart_st_lpips"] = metrics.perceptual_distance(answer, second)
-    psnr_db, ssim = metrics.psnr(answer, truth), metrics.ssim(answer, truth)
+    psnr_db, ssim = float(metrics.psnr(answer, truth)), float(metrics.ssim(answer, truth))
     return Score(case.name, case.group, case.case, method, psnr_db, ssim, **more)
 
 

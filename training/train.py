@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def command_line() -> cli.ArgumentParser:
     """Return the parser of `python -m training.train`."""
-    parser = cli.ArgumentParser("python -m training.train", description=__doc__.split("\n\n")[0])
+    parser = cli.ArgumentParser(
+        "python -m training.train", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("recipe", choices=sorted([*RECIPES, "featsharp"]), help="which network")
     parser.add_argument("--photos", type=Path, required=True, help="folder of sharp photographs")
     parser.add_argument("--out", type=Path, help="folder for the run (default: runs/RECIPE)")

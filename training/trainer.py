@@ -9,11 +9,11 @@ import csv
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 from mssnet_edu import metrics
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
@@ -45,10 +45,11 @@ class _AllOutputs(nn.Module):
 
 
 @torch.no_grad()
-def _ema_update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+def _ema_update(averaged: PARAM_LIST, current: PARAM_LIST, updates: Tensor | int) -> None:
     n = int(updates)
     decay = min(0.999, n / (9 + n))  # rises from 0.1, so that the random start is soon forgotten
-    torch._foreach_lerp_(averaged, current, 1 - decay)
+    # as torch's own averaging does; there is no public name for it
+    torch._foreach_lerp_(averaged, current, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
 
 class Trainer:
@@ -93,7 +94,9 @@ class Trainer:
         self._prefetched: tuple[int, tuple[Tensor, Tensor, Tensor]] | None = None
 
         torch.manual_seed(seed)
-        self.model = MSSNet(recipe.config).to(self.device, memory_format=torch.channels_last)
+        self.model = MSSNet(recipe.config)
+        # torch's stubs of Module.to lack memory_format
+        self.model.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if start:
             checkpoint.load_widened(self.model, checkpoint.starting_weights(Path(start)))
         for number, scale in enumerate((self.model.s1, self.model.s2, self.model.s3)):
@@ -115,7 +118,8 @@ class Trainer:
         if resume:
             self._resume()
         network = _AllOutputs(self.model, recipe.scales)
-        self.network = self.group.wrap(torch.compile(network) if compile_network else network)
+        compiled = cast(nn.Module, torch.compile(network)) if compile_network else network
+        self.network = self.group.wrap(compiled)
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -259,7 +263,7 @@ class Trainer:
         for blurry, sharp in self.held_out:
             blurry, sharp = blurry.to(self.device), sharp.to(self.device)
             blurry = blurry.contiguous(memory_format=torch.channels_last)
-            outputs = self.ema.module.pictures(blurry)
+            outputs = cast(MSSNet, self.ema.module).pictures(blurry)
             targets = losses.targets(outputs, sharp)
             pairs = zip([blurry, *outputs], [sharp, *targets], strict=True)
             rows.append([metrics.psnr(a[0].clamp(0, 1), b[0]) for a, b in pairs])
