@@ -27,7 +27,11 @@ def course(folder, html="<p>PSNR 27.31 dB</p>", grey=100, widget=5, buffer=b"\1\
         "l": {"model_name": "LayoutModel", "state": {"width": str(folder)}},
         "w": {
             "model_name": "AnyModel",
-            "state": {"value": 0.5, "pictures": [f"data:image/png;base64,{png(widget)}"]},
+            "state": {
+                "value": 0.5,
+                "seconds": hash(folder),
+                "pictures": [f"data:image/png;base64,{png(widget)}"],
+            },
             "buffers": [{"path": ["data"], "data": base64.b64encode(buffer).decode()}],
         },
     }

@@ -2,19 +2,19 @@
 
     python -m tools.notebooks.compare build/before build/course [GREY_LEVELS]
 
-Both hold executed notebooks, as tools.notebooks.run leaves them; render them on one machine with as
-many threads, or sums round differently. Compared, by the cells' ids, are numbers, words, pictures
-and buffers in outputs and widgets, but no measured time or memory: no number with such a unit ("2.2
-s", "441 MB", "00:05", "3.1it/s"), and nothing of a cell whose own code says `seconds`.
+Both are made by tools.notebooks.run, on one machine with as many threads, or sums round otherwise.
+Compared, by the cells' ids, are numbers, words, pictures and buffers in outputs and widgets, but no
+time or memory: no number with such a unit ("2 s", "9 MB", "00:05", "3it/s"), nothing that is called
+`seconds`, and no cell whose code says it.
 """
 
 import base64
-import html
 import io
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -23,7 +23,7 @@ from PIL import Image
 
 from tools.notebooks.pages import VIEW, widget_models
 
-MEASURED = re.compile(r"\d[\d.,]*\s*(?:ms|s|min|seconds?|minutes?|[kMG]i?B|it/s|s/it)\b|\d+:\d\d\b")
+MEASURED = re.compile(r"\d[\d.,]*\s*(?:\w+/s|m?s|min|seconds?|minutes?|[kMG]i?B)\b|\d+:\d\d\b")
 EMBEDDED = re.compile(r"data:image/\w+;base64,([\w+/=]+)")
 HIDDEN = re.compile(r'(?s)<(style|script)\b.*?</\1>|<[^>]*?\balt="([^"]*)"[^>]*>|<[^>]*>')
 TOKEN = re.compile(r"[-−+]?\d+(?:[.,]\d+)*|\w+")
@@ -38,8 +38,7 @@ def contents(path: Path) -> dict[str, Content]:
         tokens, pictures = shown[cell["id"]] = Counter(), []
         for item in _items(cell.get("outputs", []), models) if "seconds" not in cell.source else ():
             if isinstance(item, str):
-                text = html.unescape(HIDDEN.sub(r" \2 ", item))
-                tokens.update(TOKEN.findall(MEASURED.sub(" ", text)))
+                tokens.update(TOKEN.findall(MEASURED.sub(" ", unescape(HIDDEN.sub(r" \2 ", item)))))
             else:
                 pictures.append(item)
     return shown
@@ -54,7 +53,7 @@ def _items(value: object, models: dict) -> Iterator[str | np.ndarray]:
                 yield from _items(f"IPY_MODEL_{inner['model_id']}", models)
             elif key.startswith("image/"):
                 yield _array(inner)
-            elif not (rich and key == "text/plain") and not key.startswith("_"):  # _esm, _css
+            elif not ((rich and key == "text/plain") or key.startswith("_") or key == "seconds"):
                 yield from _items(inner, models)
     elif isinstance(value, list):
         for inner in value:
@@ -72,11 +71,10 @@ def _items(value: object, models: dict) -> Iterator[str | np.ndarray]:
 
 def _array(data: str) -> np.ndarray:
     """Decode a picture in base64; bytes that are no picture are compared as they are."""
-    blob = base64.b64decode(data)
     try:
-        return np.asarray(Image.open(io.BytesIO(blob)).convert("RGBA"), dtype=int)
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"), int)
     except OSError:
-        return np.frombuffer(blob, np.uint8).astype(int)
+        return np.frombuffer(base64.b64decode(data), np.uint8).astype(int)
 
 
 def differences(before: Content, after: Content, tolerance: int = 0) -> Iterator[str]:
