@@ -41,6 +41,7 @@ __all__ = [
 ARCHITECTURES = {
     "rrdn": "mssnet_edu.models.rrdn:build",
     "realesrgan": "mssnet_edu.models.realesrgan:build",
+    "maxim": "mssnet_edu.models.maxim:build",
     "efficientnet-lite0": "mssnet_edu.models.classifier:build",
     "st-lpips": "mssnet_edu.models.perceptual:build",
     "mssnet": "mssnet_edu.mssnet.network:build",

