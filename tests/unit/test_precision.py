@@ -12,7 +12,8 @@ RESTORING = [*models.names("deblur"), *models.names("upscale")]
 @pytest.mark.parametrize("name", RESTORING)
 def test_bfloat16_agrees_with_float32_to_48_db(name):
     info = models.info(name)
-    side = max(48, info.min_px)
+    # windows that span a tiny photo sum few pixels, and rounding shows
+    side = 128 if info.task == "deblur" else max(48, info.min_px)
     photo = degrade.downscale(samples.load("astronaut"), 2)[:, 10 : 10 + side, 90 : 90 + side]
     if info.task == "deblur":
         answers = [restore.deblur(photo, name, precision=p) for p in precision.PRECISIONS]
