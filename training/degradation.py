@@ -331,8 +331,8 @@ def average_subframes(
     def sample(picture: Tensor, where: Tensor) -> Tensor:
         grid = where.flatten(0, 1).flip(-1) / ((side - 1) / 2)  # (x, y) in [-1, 1]
         picture = picture.repeat_interleave(where.shape[1], 0)
-        found = F.grid_sample(picture, grid, padding_mode="reflection", align_corners=True)
-        return found.unflatten(0, where.shape[:2])
+        seen = F.grid_sample(picture, grid, padding_mode="reflection", align_corners=True)
+        return seen.unflatten(0, where.shape[:2])
 
     total, middle = torch.zeros_like(light), light
     at_once = max(1, 16_000_000 // (count * side * side))  # frames that fit into memory together

@@ -227,7 +227,7 @@ def test_the_full_network_may_have_more_seeds():
         ([1.0, 1.1], [1.05], "luck"),
     ],
 )
-def test_beyond_luck(full, without, said):
+def test_beyond_seed_noise(full, without, said):
     assert beyond_seed_noise(full, without) == said
 
 

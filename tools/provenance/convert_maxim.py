@@ -108,27 +108,27 @@ def scope(module: str) -> str:
 
 def learned(graph: Graph) -> dict[str, list[Tensor]]:
     """{scope: [weight, bias]}: the constants of more than one number that its operations take."""
-    found = {}
+    constants = {}
     for _, _, inputs, name in graph.steps:
         parent = re.sub(r"/(Conv2D|conv2d_transpose|einsum/Einsum|jit_fn_/\w+)$", "", name)
         for constant in (graph.weights[i] for i in inputs if i in graph.weights):
             if constant.is_floating_point() and constant.numel() > 1:
-                found.setdefault(parent.removeprefix(ROOT), []).append(constant)
-    return found
+                constants.setdefault(parent.removeprefix(ROOT), []).append(constant)
+    return constants
 
 
 def convert(graph: Graph, network: nn.Module) -> dict[str, Tensor]:
     """The graph's weights as the network's state dict; every one of them is used, once."""
-    found, state = learned(graph), {}
+    constants, state = learned(graph), {}
     for key, own in network.state_dict().items():
         module, kind = key.rsplit(".", 1)
-        weight = found[scope(module)].pop(0)  # a weight is used before its bias
+        weight = constants[scope(module)].pop(0)  # a weight is used before its bias
         if weight.ndim == 2:
             weight = weight.T
         elif kind == "weight" and own.ndim > 1:
             weight = weight.permute(3, 2, 0, 1)  # TensorFlow keeps (h, w, in, out)
         state[key] = weight.reshape(own.shape).contiguous()
-    left = [key for key, values in found.items() if values]
+    left = [key for key, values in constants.items() if values]
     assert not left, f"not used: {left[:3]}"
     return state
 
