@@ -33,7 +33,9 @@ REAL = ("street_gopro_blur", *run_maxim.REAL)
 BUNDLED = ("astronaut", "cat", "coffee")
 LENGTHS_PX = (6, 10, 16)  # of the motions, nearly straight, that the rest is blurred with
 NOISE = 1 / 255
-HALO_PX = 56  # a tile's edge: from there on it is as good as the whole photo, see `context`
+# A tile is worst within a few px of its edge, and from here on gets better only slowly (`context`);
+# two halos and a ramp of 16 px are two steps of the grid of 64 px.
+HALO_PX = 56
 TILE_PX = 448
 CONTEXTS_PX = (0, 8, 24, 56, 88, 128)
 
