@@ -6,6 +6,7 @@ Photographs whose original is known, none of which any of the course's networks 
 reduced 8x by area and enlarged by `candidates`. Needed again after new weights of an upscaler.
 """
 
+import argparse
 import json
 from collections.abc import Sequence
 
@@ -124,6 +125,7 @@ def _reliability(expected: Tensor, errors: Tensor) -> tuple[tuple[float, float, 
 
 def main() -> None:
     """Measure, print and write."""
+    argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0]).parse_args()
     photos = {}
     for name, original in tqdm(photographs().items()):
         small = degrade.downscale(original, 8)

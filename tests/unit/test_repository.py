@@ -263,6 +263,13 @@ def test_data_stays_within_its_budget():
     assert {str(p): s for p, s in sizes.items() if s > 16 * MB} == {}
 
 
+def test_no_stray_output_is_tracked():
+    """Pickles but for MSSNet's own reference, and folders that a mistyped option has made."""
+    names = [path.relative_to(ROOT).as_posix() for path in tracked_files()]
+    stray = [n for n in names if n.startswith("-") or n.endswith((".pt", ".pth", ".pkl", ".npz"))]
+    assert stray == ["tests/data/mssnet_reference.pt"], "a run's output: remove it from git"
+
+
 def test_no_tracked_file_is_large():
     assert [str(p) for p in tracked_files() if p.stat().st_size > 16 * MB] == []
 
