@@ -3,8 +3,9 @@
 A bfloat16 number is a float32 without its last 16 bits: the same range, two to three digits.
 Processors with instructions for it multiply two to four times as many a second. `me.deblur` and
 `me.upscale` use it for convolutions; a restored photo then agrees with float32's to 48 dB and more
-(a test). What judges (metrics, features, classifiers), sums with the photo, back-projection, and a
-network that is called by hand stay in float32.
+(a test, on small photos; `maxim-gopro` below 128 px may fall to 46). What judges (metrics,
+features, classifiers), sums with the photo, back-projection, and a network that is called by hand
+stay in float32.
 """
 
 import contextlib
@@ -31,8 +32,8 @@ def has_fast_bfloat16() -> bool:
     if any(getattr(torch.cpu, flag, bool)() for flag in flags):
         return True
     if sys.platform == "darwin":
-        asked = ["sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
-        return subprocess.run(asked, capture_output=True, text=True).stdout.strip() == "1"
+        query = ["sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
+        return subprocess.run(query, capture_output=True, text=True).stdout.strip() == "1"
     return False
 
 

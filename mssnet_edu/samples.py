@@ -170,5 +170,6 @@ def maxim_answer(photo: torch.Tensor) -> torch.Tensor:
             return images.load(answer)
     raise ValueError(
         f"MAXIM's answers were computed beforehand, for {len(given)} photos, and this is none of "
-        "them. It must be one of them, whole and unchanged. Others: tools/provenance/run_maxim.py."
+        "them. It must be one of them, whole and unchanged. For any other photo run it: "
+        'me.deblur(photo, "maxim-gopro")'
     )

