@@ -5,6 +5,8 @@ network that was taught by people's answers, and consistency_db asks whether an 
 still agrees with the small one it was made from. All compare what a screen would show: values
 outside [0, 1] are clipped first.
 
+psnr_pu compares light that goes beyond white, where a mask says so; there nothing is clipped.
+
 One photo, (3, H, W), gives a float; a batch, (N, 3, H, W), gives a tensor (N,).
 
 >>> import torch
@@ -21,9 +23,16 @@ from mssnet_edu import images
 from mssnet_edu.degrade import arguments, resample
 from mssnet_edu.degrade.sizes import DOWN
 
-__all__ = ["consistency_db", "perceptual_distance", "psnr", "ssim"]
+__all__ = ["consistency_db", "perceptual_distance", "psnr", "psnr_pu", "pu21", "ssim"]
 
 PERCEPTUAL_MAX_PIXELS = 1_100_000  # 1.1 GB of maps at 1 megapixel
+WHITE_CD_M2 = 100.0  # luminance of a frame's white on the screen that PU21 imagines
+PU21_PEAK = 256.0  # what PU21 gives for that white
+# parameters p1 ... p7 of PU21, version "banding and glare" (Mantiuk and Azimi 2021)
+PU21 = (
+    *(0.353487901, 0.3734658629, 8.277049286e-05, 0.9062562627),
+    *(0.09150303166, 0.9099517204, 596.3148142),
+)
 
 
 def psnr(a: Tensor, b: Tensor, border_px: int = 0) -> float | Tensor:
@@ -122,6 +131,55 @@ def consistency_db(
     again = resample(light, (height, width), method).clamp(0, 1)
     again = images.to_srgb(again) if linear_light else again
     return psnr(images.like(again, photo_small), images.like(small, photo_small))
+
+
+def pu21(light: Tensor) -> Tensor:
+    """Encode light so that equal steps look equally large, from darkness to the sun (PU21).
+
+    V = p7 (((p1 + p2 Y^p4) / (1 + p3 Y^p4))^p5 - p6), Y the luminance in cd/m^2.
+    light: any shape, linear, 1 is the frame's white, shown at 100 cd/m^2; Y is cut to PU21's range,
+    0.005 to 10,000 cd/m^2 (white is 100: 6.6 stops above). Every channel is encoded on its own.
+    Returns the same shape: about 256 for white.
+    Source: Mantiuk and Azimi, "PU21: A novel perceptually uniform encoding for adapting existing
+    quality metrics for HDR", 2021, version "banding and glare".
+
+    >>> print(f"{float(pu21(torch.tensor(1.0))):.0f}")
+    256
+    """
+    p1, p2, p3, p4, p5, p6, p7 = PU21
+    power = (light * WHITE_CD_M2).clamp(0.005, 10_000) ** p4
+    return p7 * (((p1 + p2 * power) / (1 + p3 * power)) ** p5 - p6)
+
+
+def psnr_pu(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float | Tensor:
+    """PSNR in dB of two lights in the uniform encoding PU21, where the mask says so.
+
+    10 log10(256^2 / mean squared error of `pu21`). a, b: exposed light, (3, H, W) or (N, 3, H, W),
+    1 is white. mask: bool, (1, H, W), (3, H, W) or a batch of them: the pixels, or values, that
+    count, such as those that were clipped; None counts all. NaN where the mask is empty; equal
+    lights give infinity. Raises PhotoError if the shapes differ.
+
+    >>> bright = torch.full((3, 8, 8), 4.0)
+    >>> print(f"{psnr_pu(torch.ones(3, 8, 8), bright):.1f}")  # two stops too dark
+    8.6
+    """
+    if a.shape != b.shape or a.ndim not in {3, 4} or a.shape[-3] != 3:
+        raise images.PhotoError(
+            f"a is {tuple(a.shape)} and b {tuple(b.shape)}; expected two lights of one shape, "
+            "(3, H, W) or (N, 3, H, W)."
+        )
+    error = (pu21(a.detach().double()) - pu21(b.detach().double())).square()
+    counts = torch.ones_like(error, dtype=torch.bool)
+    if mask is not None:
+        if mask.dtype != torch.bool or mask.ndim != a.ndim or mask.shape[-2:] != a.shape[-2:]:
+            raise images.PhotoError(
+                f"mask is {mask.dtype} {tuple(mask.shape)}; expected bool, one or three channels "
+                f"of {a.shape[-1]} x {a.shape[-2]} px, as exposure.clipped(frame) gives."
+            )
+        counts = counts & mask
+    error, counts = (x.reshape(-1, *a.shape[-3:]).flatten(1) for x in (error * counts, counts))
+    mean = error.sum(1) / counts.sum(1)  # 0 / 0 is NaN
+    return _per_photo(10 * torch.log10(PU21_PEAK**2 / mean), a)
 
 
 def _pair(a, b, border_px, min_px=1):

@@ -5,6 +5,7 @@ A run's folder holds run.json (recipe, configuration, steps, seconds, runs befor
 exponential moving average, named as in MSSNet), and log.csv.
 """
 
+import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from mssnet_edu.files import replacing, write_text
 
 __all__ = [
+    "append_row",
     "load_run",
     "load_weights",
     "load_widened",
@@ -24,6 +26,18 @@ __all__ = [
     "save_weights",
     "starting_weights",
 ]
+
+
+def append_row(folder: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a run's log.csv, which begins with the names of the columns, and print it."""
+    path = folder / "log.csv"
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> None:

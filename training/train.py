@@ -10,6 +10,7 @@ rate begins. On a CPU, resuming from `state.pt` is exact to the last bit. Where 
 """
 
 import argparse
+import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,14 @@ import torch
 from mssnet_edu import cli
 from training.dataset import split_files
 from training.losses import LOSSES
+from training.overexposure import LOSSES as UNITS
 from training.recipes import RECIPES
 from training.trainer import Trainer
 
 __all__ = ["command_line", "main", "run_command"]
+
+# networks that restore nothing: each has a trainer of its own, a module with `run_command`
+OWN_TRAINERS = {"featsharp": "training.featsharp", "overexposure": "training.overexposure"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,8 +40,11 @@ def command_line() -> cli.ArgumentParser:
     parser = cli.ArgumentParser(
         "python -m training.train", description=(__doc__ or "").split("\n\n")[0]
     )
-    parser.add_argument("recipe", choices=sorted([*RECIPES, "featsharp"]), help="which network")
-    parser.add_argument("--photos", type=Path, required=True, help="folder of sharp photographs")
+    parser.add_argument("recipe", choices=sorted([*RECIPES, *OWN_TRAINERS]), help="which network")
+    parser.add_argument("--photos", type=Path, help="folder of sharp photographs")
+    parser.add_argument(
+        "--panoramas", type=Path, nargs="+", help="folders of HDR panoramas (overexposure)"
+    )
     parser.add_argument("--out", type=Path, help="folder for the run (default: runs/RECIPE)")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, help="how long to train")
@@ -49,7 +57,9 @@ def command_line() -> cli.ArgumentParser:
     parser.add_argument("--size", type=int, help="patch side in pixels, a multiple of 16")
     parser.add_argument("--rate", type=float, help="peak learning rate")
     parser.add_argument("--muon-rate", type=float, help="peak rate of the inner convolutions")
-    parser.add_argument("--loss", choices=sorted(LOSSES), help="see recipes.py")
+    parser.add_argument(
+        "--loss", choices=sorted([*LOSSES, *UNITS]), help="see recipes.py; pu, linear: overexposure"
+    )
     parser.add_argument(
         "--part",
         type=float,
@@ -82,6 +92,8 @@ def command_line() -> cli.ArgumentParser:
         type=float,
         help="share of the camera motions with rotation, parallax or objects (slow)",
     )
+    parser.add_argument("--width", type=int, help="channels at the finest scale (overexposure)")
+    parser.add_argument("--items", type=int, help="views rendered of each panorama (overexposure)")
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
     parser.set_defaults(run=run_command, default_of=parser.get_default)
     return parser
@@ -89,15 +101,16 @@ def command_line() -> cli.ArgumentParser:
 
 def run_command(args: argparse.Namespace) -> int:
     """Run `python -m training.train`; returns the exit code."""
-    if args.recipe == "featsharp":  # no restoration: a trainer of its own
-        from training import featsharp
-
-        given = {k for k, v in vars(args).items() if v != args.default_of(k)}
-        foreign = sorted(given - featsharp.OPTIONS - {"traceback"})
-        if foreign:
-            names = ", ".join("--" + name.replace("_", "-") for name in foreign)
-            raise ValueError(f"featsharp has a trainer of its own, which does not know {names}.")
-        return featsharp.run_command(args)
+    needed = "panoramas" if args.recipe == "overexposure" else "photos"
+    if not getattr(args, needed):
+        raise ValueError(f"{args.recipe} is trained on {needed}: give --{needed} FOLDER.")
+    if args.recipe in OWN_TRAINERS:
+        own = importlib.import_module(OWN_TRAINERS[args.recipe])
+        _refuse_options(args, own.OPTIONS)
+        return own.run_command(args)
+    _refuse_options(args, set(vars(args)) - {"panoramas", "width", "items"})
+    if args.loss in UNITS:
+        raise ValueError(f"--loss {args.loss} is for overexposure; choose {', '.join(LOSSES)}.")
     changes = {
         "batch": args.batch,
         "size_px": args.size,
@@ -132,6 +145,14 @@ def run_command(args: argparse.Namespace) -> int:
     )
     trainer.run(minutes=args.minutes, steps=args.steps, every_s=args.every, part=tuple(args.part))
     return 0
+
+
+def _refuse_options(args: argparse.Namespace, known: set[str]) -> None:
+    """Raises ValueError if an option was given that this recipe's trainer does not know."""
+    given = {k for k, v in vars(args).items() if v != args.default_of(k)}
+    if foreign := sorted(given - known - {"traceback"}):
+        names = ", ".join("--" + name.replace("_", "-") for name in foreign)
+        raise ValueError(f"{args.recipe} has a trainer of its own, which does not know {names}.")
 
 
 if __name__ == "__main__":

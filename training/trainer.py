@@ -5,7 +5,6 @@ was cut off is finished by resuming it; a time-limited run stores no step count 
 resuming begins another fall of the learning rate.
 """
 
-import csv
 import math
 import time
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 from mssnet_edu import metrics
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
@@ -24,6 +22,7 @@ from training.dataset import Corpus
 from training.degradation import PairMaker, source_side_px, validation_pairs
 from training.distributed import ProcessGroup
 from training.muon import Muon
+from training.optimisation import averaged, set_learning_rates
 from training.recipes import Recipe
 
 __all__ = ["Trainer"]
@@ -42,14 +41,6 @@ class _AllOutputs(nn.Module):
 
     def forward(self, blurry: Tensor, noise: Tensor | None) -> list[Tensor]:
         return self.model.pictures(blurry, noise, self.scales)
-
-
-@torch.no_grad()
-def _ema_update(averaged: PARAM_LIST, current: PARAM_LIST, updates: Tensor | int) -> None:
-    n = int(updates)
-    decay = min(0.999, n / (9 + n))  # rises from 0.1, so that the random start is soon forgotten
-    # as torch's own averaging does; there is no public name for it
-    torch._foreach_lerp_(averaged, current, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
 
 class Trainer:
@@ -104,8 +95,7 @@ class Trainer:
             scale.requires_grad_(recipe.frozen <= number < recipe.scales)
         self.model.act.requires_grad_(not recipe.frozen)  # all scales share it
         self.optimisers = self._optimisers(bf16)
-        self.ema = AveragedModel(self.model, multi_avg_fn=_ema_update).requires_grad_(False)
-        self.ema.update_parameters(self.model)  # the first update copies: begin with the start
+        self.ema = averaged(self.model)
         self.adversarial = None
         if recipe.adversarial:
             self.adversarial = AdversarialTraining(self.group, self.autocast, feature_weights)
@@ -247,12 +237,8 @@ class Trainer:
         return [adam, muon]
 
     def _set_learning_rates(self, progress: float) -> None:
-        """Linear warm-up, and a cosine down to a hundredth."""
-        warm_up = min(1.0, (self.step - self.warm_up_from + 1) / WARM_UP_STEPS)
-        factor = warm_up * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = group["initial_lr"] * factor
+        warm_up = (self.step - self.warm_up_from + 1) / WARM_UP_STEPS
+        set_learning_rates(self.optimisers, progress, warm_up)
 
     # -- validation and log --------------------------------------------------------------------
 
@@ -284,14 +270,7 @@ class Trainer:
         }
         row |= {k: round(v, 3) for k, v in self.validate().items()}
         if self.group.rank == 0:
-            path = self.out / "log.csv"
-            new = not path.exists()
-            with path.open("a", newline="") as file:
-                writer = csv.DictWriter(file, row)
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
-            print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
+            checkpoint.append_row(self.out, row)
         return row
 
     # -- checkpoints ---------------------------------------------------------------------------
