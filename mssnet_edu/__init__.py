@@ -17,6 +17,7 @@ _MODULES = (
     "classical",
     "degrade",
     "exercises",
+    "exposure",
     "featsharp",
     "hallucination",
     "images",

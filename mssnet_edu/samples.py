@@ -1,6 +1,7 @@
-"""The photographs and the video clip that come with the course, each with its credit.
+"""The photographs, the video clip and the panoramas that come with the course, with their credits.
 
 Pictures lie in `data/photos`, the clip in `data/video`; `data/photos/CREDITS.tsv` lists them all.
+Panoramas of real light lie in `data/light`, with a `CREDITS.tsv` of their own.
 `maxim_answer` gives what another network made of a few of them, computed beforehand.
 """
 
@@ -16,7 +17,7 @@ import torch
 
 from mssnet_edu import images
 
-__all__ = ["clip", "info", "load", "maxim_answer", "names"]
+__all__ = ["clip", "info", "load", "maxim_answer", "names", "panorama", "panorama_names"]
 
 _KINDS = ("old", "sharp", "blurred", "clip")
 
@@ -145,6 +146,32 @@ def clip(name: str = "cockatoo", start: int = 0, frames: int | None = None) -> t
         clips = ", ".join(names("clip"))
         raise ValueError(f"{name!r} is a photo, not a clip. Clips: {clips}. Use me.samples.load.")
     return images.load_frames(find_data(sample.file), start, frames)
+
+
+def panorama_names() -> list[str]:
+    """The names of the bundled panoramas, sorted; `data/light/CREDITS.tsv` has their credits.
+
+    >>> "interior" in panorama_names()
+    True
+    """
+    return sorted(path.stem for path in find_data("light").glob("*.safetensors"))
+
+
+def panorama(name: str) -> torch.Tensor:
+    """Load a bundled panorama: real light, measured all around, of a scene no network trained on.
+
+    Returns (3, 512, 1024) float32 linear light, 0 and above, equirectangular, its median luminance
+    0.18; `me.exposure.view` looks into it. Raises ValueError for an unknown name.
+
+    >>> light = panorama("interior")
+    >>> light.shape, light.max() > 100
+    (torch.Size([3, 512, 1024]), tensor(True))
+    """
+    if name not in (known := panorama_names()):
+        raise ValueError(f"There is no panorama {name!r}. Choose one of: {', '.join(known)}.")
+    from safetensors.torch import load_file
+
+    return load_file(find_data(f"light/{name}.safetensors"))["light"].float()
 
 
 def maxim_answer(photo: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ from training.views import Views, cached_views, displacements
 __all__ = ["LOSSES", "REFERENCES", "Batch", "Trainer", "energy", "make_batch", "run_command"]
 
 OPTIONS = {"recipe", "panoramas", "out", "seed", "bf16", "steps", "minutes", "resume", "part"}
-OPTIONS |= {"batch", "size", "rate", "loss", "scales", "width", "every", "items"}
+OPTIONS |= {"batch", "size", "rate", "loss", "scales", "width", "every", "items", "views"}
 REFERENCES = {"previous": 0.25, "older": 0.4, "ideal": 0.15, "unrelated": 0.2}
 NO_REFERENCE = 0.3  # share of the batches that have none
 CLIPPED = (0.02, 0.30)  # share of a frame
@@ -159,7 +159,7 @@ def _true_displacement(item: Views, view: int, unrelated: bool, covered: Tensor)
 
 
 def energy(one: Tensor, other: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Energy score of two random fills: small when each is near, and both as far apart as the truth.
+    """Energy score of two random fills: small if both are near the truth, and far from each other.
 
     (|x1 - y| + |x2 - y|) / 2 - |x1 - x2| / 2, with |.| the RMS over windows of clipped values. Its
     least value is reached by drawing from what is true, not by a mean of it.
@@ -409,7 +409,7 @@ def run_command(args: argparse.Namespace) -> int:
             "training needs panoramas of both splits of data/light/CREDITS.tsv, train and "
             f"validation; found {len(parts['train'])} and {len(parts['validation'])}."
         )
-    cache = out.parent / "views"
+    cache = args.views or out.parent / "views"
     items = args.items or 150
     scenes = cached_views(parts["train"], cache, items, RENDERED_PX, 0)
     held_out = cached_views(parts["validation"], cache, 2 * VALIDATION_ITEMS, RENDERED_PX, 1)

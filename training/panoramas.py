@@ -62,13 +62,13 @@ def read(path: str | Path) -> Tensor:
     30,000 in the file is cut. Raises PhotoError for a file that cannot be read or is no panorama.
     """
     try:
-        import OpenImageIO as oiio
+        import OpenImageIO
     except ImportError:
         raise ImportError(
             "Reading .exr and .hdr needs OpenImageIO: pip install mssnet_edu[train]"
         ) from None
-    buffer = oiio.ImageBuf(str(path))
-    pixels = buffer.get_pixels(oiio.FLOAT)
+    buffer = OpenImageIO.ImageBuf(str(path))
+    pixels = buffer.get_pixels(OpenImageIO.FLOAT)
     if buffer.has_error or pixels is None or pixels.ndim != 3:
         raise images.PhotoError(f"{path} cannot be read as a picture: {buffer.geterror()}")
     light = torch.from_numpy(pixels[..., :3]).permute(2, 0, 1).contiguous()

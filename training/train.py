@@ -94,6 +94,9 @@ def command_line() -> cli.ArgumentParser:
     )
     parser.add_argument("--width", type=int, help="channels at the finest scale (overexposure)")
     parser.add_argument("--items", type=int, help="views rendered of each panorama (overexposure)")
+    parser.add_argument(
+        "--views", type=Path, help="where they are kept (default: the folder views beside --out)"
+    )
     parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
     parser.set_defaults(run=run_command, default_of=parser.get_default)
     return parser
@@ -108,7 +111,7 @@ def run_command(args: argparse.Namespace) -> int:
         own = importlib.import_module(OWN_TRAINERS[args.recipe])
         _refuse_options(args, own.OPTIONS)
         return own.run_command(args)
-    _refuse_options(args, set(vars(args)) - {"panoramas", "width", "items"})
+    _refuse_options(args, set(vars(args)) - {"panoramas", "width", "items", "views"})
     if args.loss in UNITS:
         raise ValueError(f"--loss {args.loss} is for overexposure; choose {', '.join(LOSSES)}.")
     changes = {

@@ -165,20 +165,27 @@ def choose_compensation(
 ) -> float:
     """The exposure compensation, in EV, with which most frames are clipped as much as is wanted.
 
-    light: (T, 3, H, W), a small copy will do. auto: the controller's settings. share: the least and
-    the most of a frame that may be clipped. Among equals, the one whose mean share lies nearest to
-    the middle of the two on a logarithmic scale.
+    light: (T, 3, H, W), a small copy will do. auto: the controller, rightly set for the first frame
+    (its start_ev is compensated as well). share: the least and the most of a frame that may be
+    clipped. Among equals, the one whose mean share lies nearest to the middle of the two on a
+    logarithmic scale.
     """
     middle = math.log(share[0] * share[1]) / 2
 
     def badness(compensation_ev: float) -> tuple[float, float]:
-        settings = dataclasses.replace(auto, compensation_ev=compensation_ev)
-        _, ev = _run(light, settings, seed=0)
+        _, ev = _run(light, _compensated(auto, compensation_ev), seed=0)
         clip_share = (expose(light, ev) >= 1).any(1).float().mean((1, 2))
         outside = float(((clip_share < share[0]) | (clip_share > share[1])).float().mean())
         return outside, abs(math.log(float(clip_share.mean()) + 1e-4) - middle)
 
     return min(COMPENSATIONS_EV, key=badness)
+
+
+def _compensated(auto: AutoExposure, compensation_ev: float) -> AutoExposure:
+    """The same controller, set brighter or darker; it begins where it would settle."""
+    low, high = auto.limits_ev
+    start_ev = max(low, min(high, auto.start_ev + compensation_ev))
+    return dataclasses.replace(auto, start_ev=start_ev, compensation_ev=compensation_ev)
 
 
 def _run(light: Tensor, auto: AutoExposure, seed: int | torch.Generator) -> tuple[Tensor, Tensor]:
@@ -262,6 +269,4 @@ def _adjusted(light: Tensor) -> AutoExposure:
     low, high = auto.limits_ev
     start = max(low, min(high, math.log2(auto.target / level)))
     auto = dataclasses.replace(auto, start_ev=start)
-    compensation = choose_compensation(small, auto)
-    start = max(low, min(high, start + compensation))
-    return dataclasses.replace(auto, start_ev=start, compensation_ev=compensation)
+    return _compensated(auto, choose_compensation(small, auto))

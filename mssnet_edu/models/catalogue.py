@@ -49,6 +49,7 @@ ARCHITECTURES = {
     "mssnet-ablation": "mssnet_edu.mssnet.ablation:build",
     "vit": "mssnet_edu.models.vit:build",
     "featsharp": "mssnet_edu.models.featsharp:build",
+    "overexposure": "mssnet_edu.models.overexposure:build",
 }
 
 

@@ -16,8 +16,9 @@ transformer; Xu et al., "GMFlow" (CVPR 2022) for alignment as a softmax over all
 propagation by self-attention. The gate and the noise are this course's, and so are the weights.
 """
 
+import itertools
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -206,16 +207,12 @@ class Refiner(nn.Module):
         self.body = nn.Sequential(ResBlock(width), nn.GELU(), _conv(width, 2))
 
     def forward(self, frame: Tensor, reference: Tensor, displacement: Tensor) -> Tensor:
-        """frame, reference: (N, C, h, w); displacement: (N, 2, h, w) in cells -> the same, finer."""
+        """frame, reference: (N, C, h, w); displacement: (N, 2, h, w) in cells -> a better one."""
         height, width = frame.shape[-2:]
         key = self.key(frame)
         around = F.pad(warp(self.key(reference), displacement), (SEARCH,) * 4)
-        shifts = range(2 * SEARCH + 1)
-        similar = [
-            (key * around[..., y : y + height, x : x + width]).mean(1)
-            for y in shifts
-            for x in shifts
-        ]
+        shifts = itertools.product(range(2 * SEARCH + 1), repeat=2)
+        similar = [(key * around[..., y : y + height, x : x + width]).mean(1) for y, x in shifts]
         known = [torch.stack(similar, 1), frame, displacement.to(frame) / 8]
         return displacement + self.body(self.first(torch.cat(known, 1))).float()
 
@@ -254,7 +251,7 @@ class Overexposure(nn.Module):
 
         # encoder, the same for both frames
         self.stem = nn.Sequential(nn.PixelUnshuffle(first), _conv(6 * first**2, widths[0]))
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
         self.down = nn.ModuleList([_conv(a, b, stride=2) for a, b in pairs])
         self.encoder = nn.ModuleList(
             [nn.Sequential(ResBlock(w), ResBlock(w)) for w in widths[: align + 1]]
@@ -272,11 +269,10 @@ class Overexposure(nn.Module):
         self.head = nn.Sequential(
             _conv(16 + 12, 24), nn.GELU(), _conv(24, 24), nn.GELU(), _conv(24, 4)
         )
-        last = self.head[-1]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        last = cast(nn.Conv2d, self.head[-1])
         nn.init.normal_(last.weight, std=0.01)
-        with torch.no_grad():  # begin a little above white, the gate half open
-            last.bias.copy_(torch.tensor([-2.0, -2.0, -2.0, 0.0]))
+        # begin a little above white, the gate half open
+        last.bias = nn.Parameter(torch.tensor([-2.0, -2.0, -2.0, 0.0]))
 
     def forward(
         self,
@@ -341,9 +337,7 @@ class Overexposure(nn.Module):
         nothing = torch.zeros_like(frame)
         if reference is None:
             maps[-1], _ = self.aligner(maps[-1], None)
-            maps = [
-                self._merged(i, x, torch.zeros_like(x), x[:, :1] * 0) for i, x in enumerate(maps)
-            ]
+            maps = [self._merged(i, x, 0 * x, 0 * x[:, :1]) for i, x in enumerate(maps)]
             return Features(torch.cat([known, nothing], 1), nothing, nothing, maps, None)
         there = expose(images.to_linear(reference), 0.0 if gain_ev is None else gain_ev)
         lost = clipped(reference, "each").to(frame)

@@ -355,6 +355,7 @@ ROWS = [
     {"images"},
     {"samples"},
     {"degrade"},
+    {"exposure"},
     {"classical", "mssnet", "models"},
     {"metrics"},
     {"precision", "restore", "tiling"},
