@@ -9,11 +9,12 @@ width of their 95 % intervals (Student's t).
 """
 
 import argparse
+import csv
 import json
+import statistics
 import sys
 from pathlib import Path
 
-import pandas as pd
 from scipy import stats
 
 from mssnet_edu.models.catalogue import ModelInfo, save_model
@@ -61,10 +62,10 @@ def export(run: Path, folder: Path | None = None, ablation: Path | None = None) 
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     if about["recipe"] != "overexposure":
         raise ValueError(f"{run} is a run of {about['recipe']!r}, not of 'overexposure'")
-    last = pd.read_csv(run / "log.csv").iloc[-1]
+    last = _last_row(run)
     measured = {
         "PSNR in PU21 on clipped pixels, dB, on patches of the validation scenes": {
-            title: float(last[key]) for key, title in COLUMNS.items()
+            title: last[key] for key, title in COLUMNS.items()
         },
         "The run": {"steps": about["step"], "hours": round(about["seconds"] / 3600, 2)},
     }
@@ -85,26 +86,32 @@ def ablation_table(folder: Path) -> dict[str, dict[str, float]]:
 
     Raises ValueError if there are fewer than two seeds, or some were trained longer than others.
     """
-    rows = []
+    kinds: dict[str, list[dict[str, float]]] = {}
     for done in sorted(folder.glob("*/done")):
-        kind, seed = done.parent.name.rsplit("-", 1)
-        last = pd.read_csv(done.parent / "log.csv").iloc[-1]
-        rows.append({"kind": kind, "seed": int(seed), **last[["step", *COLUMNS]]})
-    runs = pd.DataFrame(rows)
-    if runs.empty or runs.groupby("kind").size().min() < 2 or runs["step"].nunique() > 1:
+        kind = done.parent.name.rpartition("-")[0]
+        kinds.setdefault(kind, []).append(_last_row(done.parent))
+    steps = {row["step"] for rows in kinds.values() for row in rows}
+    if len(steps) != 1 or min(map(len, kinds.values())) < 2:
         raise ValueError(
             f"{folder} needs two finished seeds or more of each kind, all equally long: run "
             "training/ablate_overexposure.sh to the end."
         )
-    table = {}
-    for kind, group in runs.groupby("kind"):
-        row: dict[str, float] = {"seeds": len(group)}
+    table: dict[str, dict[str, float]] = {}
+    for kind, rows in kinds.items():
+        line = table[kind] = {"seeds": len(rows)}
         for key in ("none", "older", "ideal"):
-            t = float(stats.t.ppf(0.975, len(group) - 1))
-            row[COLUMNS[key]] = round(float(group[key].mean()), 2)
-            row[f"± {key}"] = round(t * float(group[key].sem()), 2)
-        table[str(kind)] = row
+            scores = [row[key] for row in rows]
+            half_width = stats.t.ppf(0.975, len(rows) - 1) * stats.sem(scores)
+            line[COLUMNS[key]] = round(statistics.mean(scores), 2)
+            line[f"± {key}"] = round(float(half_width), 2)
     return table
+
+
+def _last_row(run: Path) -> dict[str, float]:
+    """The step and the last validation of a run."""
+    with (run / "log.csv").open(newline="", encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    return {key: float(last[key]) for key in ("step", *COLUMNS)}
 
 
 def main() -> int:
