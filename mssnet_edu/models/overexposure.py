@@ -189,7 +189,7 @@ class Aligner(nn.Module):
     @staticmethod
     def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         # float32: a place is a number such as 31.4, and bfloat16 would make it 31.5
-        scores = (query @ key.mT).float() / math.sqrt(query.shape[-1])
+        scores = (query / math.sqrt(query.shape[-1]) @ key.mT).float()
         with torch.autocast(query.device.type, enabled=False):
             return scores.softmax(-1) @ value
 
@@ -265,14 +265,17 @@ class Overexposure(nn.Module):
         self.up = nn.ModuleList([_conv(b, a) for a, b in pairs])
         self.decoder = nn.ModuleList([nn.Sequential(ResBlock(w), ResBlock(w)) for w in widths])
         self.context = nn.ModuleList([TransformerBlock(widths[-1], cross=False) for _ in range(2)])
-        self.to_pixels = nn.Sequential(_conv(widths[0], 16 * first**2), nn.PixelShuffle(first))
+        # squares of 2 x 2 px at last: wide layers on a coarse grid are quicker
+        self.to_squares = nn.Sequential(
+            _conv(widths[0], 24 * (first // 2) ** 2), nn.PixelShuffle(first // 2)
+        )
         self.head = nn.Sequential(
-            _conv(16 + 12, 24), nn.GELU(), _conv(24, 24), nn.GELU(), _conv(24, 4)
+            _conv(24 + 4 * 12, 40), nn.GELU(), _conv(40, 40), nn.GELU(), _conv(40, 4 * 4)
         )
         last = cast(nn.Conv2d, self.head[-1])
         nn.init.normal_(last.weight, std=0.01)
         # begin a little above white, the gate half open
-        last.bias = nn.Parameter(torch.tensor([-2.0, -2.0, -2.0, 0.0]))
+        last.bias = nn.Parameter(torch.tensor([-2.0, -2.0, -2.0, 0.0]).repeat_interleave(4))
 
     def forward(
         self,
@@ -405,8 +408,9 @@ class Overexposure(nn.Module):
             if i == len(maps) - 1:
                 x = self._look_around(x)
         assert x is not None
-        pixels = torch.cat([self.to_pixels(x), features.known, features.available], 1)
-        answer = self.head(pixels).float()
+        pixels = F.pixel_unshuffle(torch.cat([features.known, features.available], 1), 2)
+        answer = self.head(torch.cat([self.to_squares(x), pixels], 1))
+        answer = F.pixel_shuffle(answer, 2).float()  # (N, 4, H, W)
         invented = CEILING_STOPS * answer[:, :3].sigmoid()
         remembered = answer[:, 3:].sigmoid() * features.available
         recorded = features.recorded.clamp(min=0)  # white means: at least as bright as white

@@ -111,7 +111,7 @@ def test_what_is_remembered_is_the_references_light_in_the_frames_exposure():
         still.refiner.body[-1].weight.zero_()
         still.refiner.body[-1].bias.zero_()
         still.head[-1].weight.zero_()
-        still.head[-1].bias[3] = 20.0
+        still.head[-1].bias[12:] = 20.0
         fill = still.fill(frame, 0.0, reference, -2.5)
         away = still.fill(frame, 0.0, torch.ones_like(reference), -2.5)
     white = exposure.clipped(frame, "each")
