@@ -16,12 +16,14 @@ from mssnet_edu.images.arrays import (
     to_srgb,
 )
 from mssnet_edu.images.arrays import like as like  # for the package, not for notebooks
-from mssnet_edu.images.files import from_pillow, load, load_frames, save, to_pillow
+from mssnet_edu.images.decoding import decode, from_pillow
+from mssnet_edu.images.files import load, load_frames, save, to_pillow
 
 __all__ = [
     "PhotoError",
     "as_batch",
     "crop",
+    "decode",
     "from_numpy",
     "from_pillow",
     "load",

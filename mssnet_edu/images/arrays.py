@@ -231,8 +231,8 @@ def from_numpy(array: np.ndarray) -> torch.Tensor:
         raise PhotoError(
             f"array has dtype {array.dtype}; expected uint8 (0 to 255), uint16 or float (0 to 1)."
         )
-    values = torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
-    photo = values.movedim(-1, -3).contiguous()
+    # in one step, so that no second copy of the photo is held as float32
+    photo = torch.from_numpy(np.moveaxis(array, -1, -3).astype(np.float32, order="C"))
     if white != 1:
         photo /= white
     if photo.shape[-3] == 4:

@@ -22,7 +22,11 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 MB = 1_000_000
 # conda-forge's names where they differ; pip's torch carries CUDA on Linux, conda's pytorch-cpu not
-CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {
+    "torch": "pytorch-cpu",
+    "matplotlib": "matplotlib-base",
+    "pyvips-binary": "libvips",
+}
 CONDA_ONLY = {"python", "pip"}
 
 

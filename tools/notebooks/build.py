@@ -38,7 +38,7 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 SLUG = REPOSITORY.removeprefix("https://github.com/")
 # Small packages in Python that Colab lacks, with what they need. Never torch or numpy: Colab has
 # builds of its own, and replacing them breaks it.
-COLAB_PACKAGES = ("anywidget", "psygnal", "pytorch-msssim")
+COLAB_PACKAGES = ("anywidget", "psygnal", "pytorch-msssim", "pyvips", "pyvips-binary")
 
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 KEYS = ("title", "question", "abilities", "needs", "minutes_read", "seconds_run")

@@ -4,15 +4,20 @@
     python -m tools.notebooks.run_tests unit doctest     some
     python -m tools.notebooks.run_tests --online unit    with the network as it is
 
+The group "oldest" runs the tests of files and commands again, with the oldest libraries for
+pictures that pyproject.toml allows (installed into build/oldest), and in the locale C.
+
 It fails when a test fails and when a group ran no test. (Outside CI, a group may be skipped: the
 browser tests need Chromium.) The last line is the sum of all groups.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -22,9 +27,15 @@ from tools.notebooks import offline
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "build" / "tests"
 
+OLDEST = ROOT / "build" / "oldest"
+
 # Two workers: two idle cores, and notebooks wait for their kernels half of the time.
 GROUPS = {
     "unit": ["tests/unit", "-n", "2"],
+    "oldest": [
+        *(f"tests/unit/test_{name}.py" for name in ("decoding", "images", "files", "cli")),
+        *("-n", "2"),
+    ],
     "doctest": ["--doctest-modules", "mssnet_edu"],
     "notebooks": ["--nbmake", "--nbmake-kernel=python3", "notebooks", "tests/notebooks", "-n", "2"],
     "browser": ["tests/browser"],
@@ -46,6 +57,8 @@ def run_group(name: str, blocked: bool) -> tuple[Count, float]:
     """Run one group; return its Count and the seconds it took. blocked: without the network."""
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
+    if name == "oldest" and not install_oldest():
+        return Count(0, 0, 1), 0
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "--durations=5"]
     command += [*GROUPS[name], "-p", "no:cacheprovider"]
     environment = dict(os.environ)
@@ -53,6 +66,9 @@ def run_group(name: str, blocked: bool) -> tuple[Count, float]:
         command, environment = offline.blocked(command)
     if "2" in GROUPS[name]:  # two workers with two threads each would only get in each other's way
         environment.setdefault("OMP_NUM_THREADS", "1")
+    if name == "oldest":
+        paths = [str(OLDEST), *filter(None, [environment.get("PYTHONPATH")])]
+        environment |= {"PYTHONPATH": os.pathsep.join(paths), "LC_ALL": "C", "PYTHONUTF8": "0"}
     if name == "notebooks":
         environment["MSSNET_EDU_TRY_SLIDERS"] = "1"  # their sliders go to their ends, too
     start = time.perf_counter()
@@ -63,6 +79,26 @@ def run_group(name: str, blocked: bool) -> tuple[Count, float]:
     if code not in (0, 5) and not count.failed:  # 5: pytest found no test, which main() reports
         count = count._replace(failed=1)  # pytest itself broke off
     return count, time.perf_counter() - start
+
+
+def install_oldest() -> bool:
+    """Install the oldest allowed libraries for pictures beside the others, unless they are there.
+
+    Returns False, and says why, where that cannot be done: without a network, say.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [each for each in project["dependencies"] if each.startswith(("pillow", "pyvips"))]
+    pins = [line.replace(">=", "==") for line in lines]
+    stamp = OLDEST / "installed.txt"
+    if stamp.is_file() and stamp.read_text() == " ".join(pins):
+        return True
+    shutil.rmtree(OLDEST, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    if subprocess.run([*command, f"--target={OLDEST}", *pins], check=False).returncode != 0:
+        print(f"{' '.join(pins)} could not be installed; the reason is above.")
+        return False
+    stamp.write_text(" ".join(pins))
+    return True
 
 
 def read(report: Path) -> Count:

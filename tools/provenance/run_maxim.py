@@ -23,14 +23,12 @@ on GoPro; npm package by Kevin Scott (MIT).
 
 import argparse
 import csv
-import io
 import json
 import sys
 import time
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch.nn import functional as F
 
 from mssnet_edu import degrade, files, images, metrics, samples
@@ -79,8 +77,7 @@ def check(graph: Graph, package_files: dict[str, bytes]) -> None:
     wrongly computed graph would agree nowhere.
     """
     photo, expected = (
-        images.from_pillow(Image.open(io.BytesIO(package_files[name])).convert("RGB"))
-        for name in ("fixture.png", "result.png")
+        images.decode(package_files[name], name) for name in ("fixture.png", "result.png")
     )
     answer = deblur(graph, photo)[:, 23:, :-30]
     agreement = metrics.psnr(answer, expected[:, :-23, 30:])
