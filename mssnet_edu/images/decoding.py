@@ -44,7 +44,8 @@ _BEGINNINGS = {
     "JPEG2000": rb"\0{3}\x0cjP {2}\r\n\x87\n|\xff\x4f\xff\x51",
 }
 _BY_LIBVIPS = {"JPEG", "PNG", "WebP", "GIF", "TIFF", "HEIF"}
-_SUBFILE, _BITS, _PHOTOMETRIC, _SUB_IFDS, _EXTRA_SAMPLES, _DNG = 254, 258, 262, 330, 338, 50706
+_NEW_SUBFILE, _SUBFILE, _BITS, _PHOTOMETRIC = 254, 255, 258, 262  # tags of TIFF
+_EXTRA_SAMPLES, _SUB_IFDS, _DNG_VERSION = 338, 330, 50706
 _RAW_PHOTOMETRICS = {32803, 34892}  # a sensor's data, before and after demosaicing
 
 
@@ -70,7 +71,7 @@ def _vips() -> Any:
     return pyvips
 
 
-def decode(blob: bytes, name: str = "The picture", max_pixels: int = MAX_PIXELS) -> torch.Tensor:
+def decode(blob: bytes, name: str = "This file", max_pixels: int = MAX_PIXELS) -> torch.Tensor:
     """Decode a picture file that is in memory; `load` says what is read, and how.
 
     name: what messages call it. Returns (3, H, W) float32, sRGB in [0, 1]. Raises PhotoError.
@@ -80,7 +81,7 @@ def decode(blob: bytes, name: str = "The picture", max_pixels: int = MAX_PIXELS)
     """
     kind = format_of(blob, name)
     tags, options = _tiff_page(blob, name) if kind == "TIFF" else ({}, {})
-    if kind not in _BY_LIBVIPS or 12 in tags.get(_BITS, ()):  # libvips unpacks no 12 bits
+    if kind not in _BY_LIBVIPS:
         return from_pillow(load_with_pillow(open_with_pillow(blob, name, max_pixels), name))
     try:
         return _decoded(blob, kind, name, max_pixels, tags, options)
@@ -90,6 +91,9 @@ def decode(blob: bytes, name: str = "The picture", max_pixels: int = MAX_PIXELS)
         with contextlib.suppress(_vips().Error):
             options = {"fail_on": "warning"}
             return _decoded(blob + b"\xff\xd9", kind, name, max_pixels, tags, options)
+    if kind == "TIFF":  # packed 12 bits, CIELAB, some compressions
+        with contextlib.suppress(PhotoError):
+            return from_pillow(load_with_pillow(open_with_pillow(blob, name, max_pixels), name))
     raise _broken(blob, kind, name, failure) from failure
 
 
@@ -122,7 +126,7 @@ def _broken(blob: bytes, kind: str, name: str, error: Exception) -> PhotoError:
                 f"{name} is a HEIC picture, which cannot be read here. Export it as JPEG or PNG."
             )
         kind = "AVIF"
-    reason = str(error).strip().rsplit("\n")[-1].rstrip(".")[:120] or type(error).__name__
+    reason = str(error).strip().rsplit("\n")[-1].strip(" .")[:120] or type(error).__name__
     return PhotoError(
         f"{name} is damaged or incomplete, or a rare kind of {kind} ({reason}). "
         "Copy or download it again, or export it anew."
@@ -169,8 +173,8 @@ def _photo(
     """
     if image.format not in {"uchar", "ushort"}:
         image = image.copy_memory()
-        low, high = image.min(), image.max()
-        if image.format not in {"float", "double"} or low < 0 or high > 1:
+        low, high = (float(v) for v in (image.numpy().min(), image.numpy().max()))
+        if image.format not in {"float", "double"} or not (low >= 0 and high <= 1):
             raise PhotoError(
                 f"This picture holds plain numbers from {low:g} to {high:g}, with no agreed white. "
                 "Scale them to 0 to 1 with numpy, then use images.from_numpy."
@@ -235,18 +239,24 @@ def _tiff_page(blob: bytes, name: str) -> tuple[dict, dict]:
         first, following = _ifd(blob)
         subs = [_ifd(blob, at)[0] for at in first.get(_SUB_IFDS, ())[:16]]
         pages = [first]
-        while following and len(pages) < 16 and first.get(_SUBFILE, 0) & 1:
+        while following and len(pages) < 16 and _is_reduced(first):
             page, following = _ifd(blob, following)
             pages.append(page)
     except Exception:  # damaged: libvips will say so
         return {}, {}
-    if _DNG in first or any(p.get(_PHOTOMETRIC) in _RAW_PHOTOMETRICS for p in [*pages, *subs]):
+    if _DNG_VERSION in first or any(
+        p.get(_PHOTOMETRIC) in _RAW_PHOTOMETRICS for p in [*pages, *subs]
+    ):
         raise _camera_raw(name)
     for option, candidates in (("page", pages), ("subifd", subs)):
         for index, page in enumerate(candidates):
-            if not page.get(_SUBFILE, 0) & 1:
+            if not _is_reduced(page):
                 return page, {option: index}
     return first, {}
+
+
+def _is_reduced(page: dict) -> bool:
+    return bool(page.get(_NEW_SUBFILE, 0) & 1) or page.get(_SUBFILE) == 2
 
 
 def _ifd(blob: bytes, at: int = 0) -> tuple[dict, int]:
@@ -256,7 +266,7 @@ def _ifd(blob: bytes, at: int = 0) -> tuple[dict, int]:
         stream = io.BytesIO(blob)
         stream.seek(at or directory.next)
         directory.load(stream)
-        wanted = (_SUBFILE, _BITS, _PHOTOMETRIC, _SUB_IFDS, _EXTRA_SAMPLES, _DNG)
+        wanted = (_NEW_SUBFILE, _SUBFILE, _PHOTOMETRIC, _EXTRA_SAMPLES, _SUB_IFDS, _DNG_VERSION)
         return {tag: directory[tag] for tag in wanted if tag in directory}, directory.next
 
 
@@ -329,7 +339,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     """The numbers of a Pillow picture: grey, grey and alpha, RGB, RGBA or CMYK."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         numbers, tags = np.asarray(image), getattr(image, "tag_v2", {})
-        if image.mode.startswith("I;16") or image.format == "PPM":
+        if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
             most = 4095 if 12 in tags.get(_BITS, ()) else 65535
             numbers = (numbers * (65535 / most)).round().astype(np.uint16)
         if tags.get(_PHOTOMETRIC) == 0:  # white is zero

@@ -48,7 +48,7 @@ def load(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> torch.Tensor:
     """Read a picture file as a photo.
 
     Returns (3, H, W) float32, sRGB in [0, 1], upright (EXIF rotation applied). Reads JPEG, PNG,
-    WebP, GIF, TIFF and AVIF with libvips; JPEG 2000, BMP, PPM and packed 12-bit TIFF with Pillow.
+    WebP, GIF, TIFF and AVIF with libvips; JPEG 2000, BMP, PPM and rare kinds of TIFF with Pillow.
     What counts is what the file holds, not how its name ends.
     Grey, palette and CMYK pictures become RGB; 16 bits stay 16 bits, and floats from 0 to 1 as they
     are; transparent pictures are laid on white (see `from_pillow`); an animation gives its first

@@ -201,14 +201,31 @@ def test_twelve_bits():
         np.testing.assert_allclose(images.decode(blob)[0], turn(steps / 4095), atol=1e-4)
 
 
-def test_rare_kinds_of_tiff_get_a_true_sentence():
-    rare = (
+def test_rare_kinds_of_tiff_are_read_by_pillow():
+    red = encoded(Image.new("LAB", (8, 6), (136, 208, 195)), "TIFF")  # L 53, a 80, b 67
+    assert colour(images.decode(red)) == pytest.approx([255, 0, 0], abs=12)  # Pillow's conversion
+    packed = encoded(COLOURS["RGB"], "TIFF", compression="lzma")
+    assert colour(images.decode(packed)) == [200, 60, 60]
+
+
+def test_rarer_kinds_of_tiff_get_a_true_sentence():
+    for blob in (
         twelve_bits(np.zeros((2, 4)), photometric="miniswhite"),
-        encoded(Image.new("LAB", (8, 6)), "TIFF"),
-    )
-    for blob in rare:
+        tiff(flat(0.2, dtype=np.float64)),
+    ):
         with pytest.raises(images.PhotoError, match=r"or a rare kind of TIFF .* export it anew"):
             images.decode(blob)
+    for level in (np.nan, 2.0, -1.0):
+        with pytest.raises(images.PhotoError, match=r"plain numbers from .* no agreed white"):
+            images.decode(tiff(flat(level, dtype=np.float32)))
+
+
+def test_portable_maps_of_16_bits_and_floats():
+    deep = np.array([40000, 10000, 60000], ">u2").tobytes()
+    assert colour(images.decode(b"P6 1 1 65535 " + deep)) == [156, 39, 233]
+    assert colour(images.decode(b"P5 3 1 65535 " + deep)) == [156] * 3
+    floats = b"Pf\n2 1\n-1.0\n" + np.array([0.2, 1], "<f4").tobytes()
+    assert colour(images.decode(floats)) == [51] * 3
 
 
 # -------------------------------------------------------------------------- whose page is the photo
@@ -229,6 +246,8 @@ def test_the_full_page_is_the_photo_and_not_its_thumbnail():
         file.write(small, photometric="rgb", subfiletype=1, metadata=None)
         file.write(full, photometric="rgb", metadata=None)
     assert colour(images.decode(stream.getvalue())) == [200, 60, 60]
+    old_style = tiff(small, photometric="rgb", extratags=[(255, 3, 1, 2, True)])
+    assert images.decode(old_style).shape == (3, 2, 2)
     only_small = tiff(small, photometric="rgb", subfiletype=1)
     assert images.decode(only_small).shape == (3, 2, 2)
 
@@ -532,6 +551,11 @@ def test_a_name_that_is_not_ascii(tmp_path):
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(images.PhotoError, match="is damaged or incomplete"):
         images.load(file)
+
+
+def test_libvips_is_loaded_with_the_first_photo():
+    code = "import sys; from mssnet_edu import images; sys.exit('pyvips' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_forked_process_says_so_instead_of_waiting():
