@@ -91,7 +91,8 @@ def decode(blob: bytes, name: str = "This file", max_pixels: int = MAX_PIXELS) -
         with contextlib.suppress(_vips().Error):
             options = {"fail_on": "warning"}
             return _decoded(blob + b"\xff\xd9", kind, name, max_pixels, tags, options)
-    if kind == "TIFF":  # packed 12 bits, CIELAB, some compressions
+    # refused for its kind and not for damage: packed 12 bits, CIELAB, some compressions
+    if kind == "TIFF" and re.search("call tiffload_buffer|not configured", str(failure)):
         with contextlib.suppress(PhotoError):
             return from_pillow(load_with_pillow(open_with_pillow(blob, name, max_pixels), name))
     raise _broken(blob, kind, name, failure) from failure
