@@ -35,8 +35,9 @@ class Exercise:
 
     title: of the heading. answer: the name that stub and solution bind, and that is checked.
     expects: what kind of thing the answer is, such as "a number from 0 to 1". why: one or two
-    sentences on why the right answer is right. wrong: likely wrong answers, as source of an
-    expression, each with some words of the hint that it must get; a test tries them all.
+    sentences on why the right answer is right. wrong: five or more likely wrong answers, as source
+    of an expression, in which `solved` is the right one; each with some words of the hint that it
+    must get. A test tries them all.
     """
 
     id: str

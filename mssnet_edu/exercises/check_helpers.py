@@ -8,14 +8,29 @@ stub.
 import copy
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from mssnet_edu import images
 
-__all__ = ["Mistake", "NotAnswered", "as_number", "as_photo", "call", "describe", "is_close"]
+__all__ = [
+    "PER_CENT",
+    "Mistake",
+    "NotAnswered",
+    "as_number",
+    "as_photo",
+    "as_tensor",
+    "call",
+    "compare",
+    "describe",
+    "is_close",
+    "random",
+    "uses",
+]
+
+PER_CENT = "This is in per cent. A share is a part of 1: leave out the 100."
 
 Numbers = torch.Tensor | float | Sequence[float]
 
@@ -90,8 +105,45 @@ def as_photo(value: object, shape: Sequence[int], name: str = "The answer") -> t
         raise Mistake(str(error)) from None
 
 
+def as_tensor(
+    value: object, shape: Sequence[int], name: str = "What your function returns"
+) -> torch.Tensor:
+    """A tensor of this shape, float32: features, of any number of channels.
+
+    >>> as_tensor(torch.zeros(5, 2), (5, 2)).sum()
+    tensor(0.)
+    """
+    shape = tuple(shape)
+    if not isinstance(value, torch.Tensor):
+        raise Mistake(f"{name} is {describe(value)}; expected a tensor of shape {shape}.")
+    if tuple(value.shape) != shape:
+        raise Mistake(f"{name} has the shape {tuple(value.shape)}; expected {shape}.")
+    return value.detach().float()
+
+
+def random(seed: int, *shape: int) -> torch.Tensor:
+    """Numbers from 0 to 1 that no learner has seen, the same in each check.
+
+    >>> random(1, 3, 4, 6).shape
+    torch.Size([3, 4, 6])
+    """
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def uses(function: object, name: str) -> bool:
+    """Does a learner's function name this one, as `name` or as `module.name`, or is it this one?
+
+    >>> uses(lambda a, b: max(a, b), "max"), uses(lambda a, b: a, "max"), uses(max, "max")
+    (True, False, True)
+    """
+    code = getattr(function, "__code__", None)
+    return name == getattr(function, "__name__", "") or name in getattr(code, "co_names", ())
+
+
 def call(function: object, *inputs: object, name: str = "Your function") -> object:
-    """Call the learner's function. What it raises becomes a Mistake; None or ... is NotAnswered.
+    """Call the learner's function. What it raises becomes a Mistake, and so does None.
+
+    A function that returns ... is the stub: NotAnswered.
 
     >>> call(lambda factor: factor**2, 8)
     64
@@ -111,8 +163,10 @@ def call(function: object, *inputs: object, name: str = "Your function") -> obje
         raise Mistake(
             f"{name} stopped with {type(error).__name__}: {what}. (It was called with {shown}.)"
         ) from None
-    if answer is None or answer is ...:
+    if answer is ...:
         raise NotAnswered
+    if answer is None:
+        raise Mistake(f"{name} returns nothing, at least once. Does each way through it `return`?")
     return answer
 
 
@@ -126,3 +180,36 @@ def is_close(
     """
     actual, expected = torch.as_tensor(actual).double(), torch.as_tensor(expected).double()
     return actual.shape == expected.shape and torch.allclose(actual, expected, relative, absolute)
+
+
+def compare(
+    actual: Any,
+    right: Any,
+    likely: Mapping[str, Any],
+    otherwise: str,
+    case: str = "",
+    within: float = 1e-4,
+) -> None:
+    """Raise Mistake unless an answer is right, with the sentence that fits it best.
+
+    actual, right: two numbers, lists of numbers, tensors or names. likely: what to say to a likely
+    mistake, and the value that it gives, or a tuple of such values. otherwise: what to say to any
+    other. case: what each sentence begins with. within: equal numbers differ by no more, or by a
+    ten thousandth of themselves.
+
+    >>> compare(1 / 8, 1 / 64, {"This is one direction.": 1 / 8}, "Divide the two counts.")
+    Traceback (most recent call last):
+    mssnet_edu.exercises.check_helpers.Mistake: This is one direction.
+    """
+
+    def same(value):
+        if isinstance(value, str):
+            return actual == value
+        return is_close(actual, value, relative=1e-4, absolute=within)
+
+    if same(right):
+        return
+    for sentence, values in likely.items():
+        if any(map(same, values if isinstance(values, tuple) else (values,))):
+            raise Mistake(case + sentence)
+    raise Mistake(case + otherwise)

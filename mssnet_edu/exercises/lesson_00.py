@@ -1,12 +1,20 @@
 """Exercises of notebook 00, The question."""
 
 import functools
-
-import torch
+import math
 
 from mssnet_edu import degrade, metrics, samples
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import as_number, as_photo, call, is_close
+from mssnet_edu.exercises.check_helpers import (
+    PER_CENT,
+    as_number,
+    as_photo,
+    call,
+    compare,
+    is_close,
+    random,
+    uses,
+)
 
 __all__ = ["EXERCISES"]
 
@@ -15,27 +23,40 @@ __all__ = ["EXERCISES"]
 
 
 def _invented_share(answer):
-    for factor in (8, 2, 3):
+    for factor in (8, 3, 2, 5):
         share = as_number(call(answer, factor), f"invented_share({factor})")
         right = 1 - 1 / factor**2
-        if is_close(share, right):
-            continue
-        if is_close(share, 1 / factor**2):
-            return "This is the share that was recorded. The question is about all the others."
-        if is_close(share, 1 - 1 / factor):
-            return (
-                f"This counts one direction only. The picture grows {factor} times in width and "
-                f"{factor} times in height: each recorded pixel becomes a square."
-            )
-        if is_close(share, 100 * right, 1e-2):
-            return "This is in per cent. A share lies between 0 and 1: leave out the 100."
-        if is_close(share, factor**2 - 1) or is_close(share, factor**2):
-            return "This counts pixels. Divide by how many of them the square holds."
-        return (
-            f"invented_share({factor}) gives {share:.4g}, which is not right. Draw one recorded "
-            f"pixel, and the square of {factor} × {factor} pixels that it becomes."
+        likely = {
+            "This is the share that was recorded. The question is about all the others.": (
+                1 / factor**2
+            ),
+            f"This counts one direction only. The picture grows {factor} times in width and "
+            f"{factor} times in height: each recorded pixel becomes a square.": (
+                1 - 1 / factor,
+                1 / factor,
+            ),
+            f"The square has {factor} × {factor} pixels, not {factor} + {factor}: multiply.": (
+                1 - 1 / (2 * factor),
+                1 - 2 / factor,
+            ),
+            PER_CENT: 100 * right,
+            "`//` leaves whole numbers only. A share needs `/`.": (0, 1),
+            "This counts pixels. Divide by how many of them the square holds.": (
+                factor**2 - 1,
+                factor**2,
+            ),
+            "A share is not below 0. Which of the two is larger?": -right,
+            "This is upside down: divide the invented pixels by all pixels of the square.": (
+                1 / right,
+                factor**2 / (factor**2 - 1),
+            ),
+            f"This is right for 8 times. With {factor} times, another share is new.": (1 - 1 / 64),
+        }
+        otherwise = (
+            f"invented_share({factor}) gives {share:.4g}, which is not right. Draw one "
+            f"recorded pixel, and the square of {factor} × {factor} pixels that it becomes."
         )
-    return None
+        compare(share, right, likely, otherwise)
 
 
 HOW_MUCH = Exercise(
@@ -71,8 +92,13 @@ def invented_share(factor):
         "lambda factor: 1 - 1 / factor": "one direction",
         "lambda factor: 1 / factor**2": "recorded",
         "lambda factor: factor**2 - 1": "counts pixels",
-        "lambda factor: 98.4": "per cent",
-        "lambda factor: 63 / 64": "invented_share(2)",
+        "lambda factor: 100 * (1 - 1 / factor**2)": "per cent",
+        "lambda factor: 63 / 64": "right for 8 times",
+        "lambda factor: 1 - 1 / (factor + factor)": "multiply",
+        "lambda factor: 1 / factor**2 - 1": "below 0",
+        "lambda factor: 1 - 1 // factor**2": "whole numbers",
+        "lambda factor: factor**2 / (factor**2 - 1)": "upside down",
+        "lambda factor: 1 - 1 / factor**3": "Draw one",
         "63 / 64": "the function itself",
     },
 )
@@ -82,37 +108,45 @@ def invented_share(factor):
 
 
 def _agreement_db(answer):
-    generator = torch.Generator().manual_seed(5)
-    for factor in (8, 4):
-        small = 0.2 + 0.6 * torch.rand(3, 6, 8, generator=generator)
+    if uses(answer, "consistency_db"):
+        return "`consistency_db` does all of it. Write it yourself, with `downscale` and `psnr`."
+    for factor, sides in ((4, (6, 8)), (8, (4, 7)), (3, (9, 5))):
+        small = 0.2 + 0.6 * random(factor, 3, *sides)
         large = degrade.enlarge(small, factor)
-        large = (large + 0.1 * torch.randn(large.shape, generator=generator)).clamp(0, 1)
-        returned_db = as_number(call(answer, large, small), "The agreement")
+        large = (large + 0.2 * random(factor + 9, *large.shape) - 0.1).clamp(0, 1)
+        returned = call(answer, large, small)
+        if isinstance(returned, float) and math.isinf(returned):
+            return "Without end: the two pictures that you compare are one and the same."
+        returned_db = as_number(returned, "The agreement")
         right = metrics.consistency_db(large, small)
-        if is_close(returned_db, right, absolute=0.02):
-            continue
+        ways = ("nearest", "bicubic", "bicubic-aliased")
         plain = [degrade.enlarge(small, factor, how) for how in ("nearest", "bilinear", "bicubic")]
-        if any(is_close(returned_db, metrics.psnr(one, large), absolute=0.02) for one in plain):
-            return (
-                "This compares two large pictures: it asks how far the answer is from a plain "
-                "enlargement. Make the answer small instead, and compare with what was recorded."
-            )
-        methods = ("nearest", "bicubic", "bicubic-aliased")
-        again = [degrade.downscale(large, factor, how) for how in methods]
-        if any(is_close(returned_db, metrics.psnr(one, small), absolute=0.02) for one in again):
-            return (
-                "Nearly. The small photos of this notebook were made by the mean of each block. "
-                "Make the answer small in the same way."
-            )
-        error = (degrade.downscale(large, factor) - small).square().mean()
-        if is_close(returned_db, error) or is_close(returned_db, error.sqrt()):
-            return "This is an error, which is small when the two agree. Say it in dB."
-        if returned_db < 0:
-            return f"This gives {returned_db:.3g} dB. Is a sign the wrong way round?"
-        return (
+        error = degrade.downscale(large, factor) - small
+        mse = float(error.square().mean())
+        enlarged_db = tuple(metrics.psnr(one, large) for one in plain)
+        likely = {
+            "This compares two large pictures: it asks how far the answer is from a plain "
+            "enlargement. Make the answer small, and compare with what was recorded.": enlarged_db,
+            "Nearly. The small photos of this notebook were made by the mean of each block. "
+            "Make the answer small in the same way.": tuple(
+                metrics.psnr(degrade.downscale(large, factor, way), small) for way in ways
+            ),
+            "This tests a plain enlargement. The answer itself is not looked at.": tuple(
+                metrics.psnr(degrade.downscale(one, factor), small) for one in plain[1:]
+            ),
+            "This is an error, which is small when the two agree. Say it in dB.": (
+                mse,
+                mse**0.5,
+                error.abs().mean(),
+            ),
+            "This takes the root of the error first, which halves the dB. `psnr` takes the "
+            "squared error.": (right / 2),
+            "The sign is the wrong way round: more dB for pictures that agree better.": -right,
+        }
+        otherwise = (
             f"This gives {returned_db:.4g} where {right:.4g} dB is right, at a factor of {factor}."
         )
-    return None
+        compare(returned_db, right, likely, otherwise, within=0.02)
 
 
 AGREEMENT = Exercise(
@@ -155,7 +189,19 @@ def agreement_db(answer, small):
             "two large pictures"
         ),
         "lambda a, s: me.metrics.psnr(me.degrade.downscale(a, 8), s)": "same shape",
-        'lambda a, s: me.metrics.consistency_db(a, s, "nearest")': "mean of each block",
+        "lambda a, s: me.metrics.psnr(me.degrade.downscale(a, a.shape[-1] // s.shape[-2]), s)": (
+            "does not divide"
+        ),
+        "lambda a, s: me.metrics.psnr("
+        'me.degrade.downscale(a, a.shape[-1] // s.shape[-1], "bicubic"), s)': "mean of each block",
+        "lambda a, s: me.metrics.consistency_db(a, s)": "Write it yourself",
+        "me.metrics.consistency_db": "Write it yourself",
+        "lambda a, s: (lambda f: me.metrics.psnr(me.degrade.downscale(me.degrade.enlarge(s, f), f),"
+        " s))(a.shape[-1] // s.shape[-1])": "not looked at",
+        "lambda a, s: me.metrics.psnr(s, s)": "one and the same",
+        "lambda a, s: -me.metrics.psnr(me.degrade.downscale(a, a.shape[-1] // s.shape[-1]), s)": (
+            "sign"
+        ),
         "lambda a, s: (me.degrade.downscale(a, a.shape[-1] // s.shape[-1]) - s).square().mean()": (
             "in dB"
         ),
@@ -172,8 +218,8 @@ LEAST_AGREEMENT_DB = 45
 
 @functools.cache
 def _cat():
-    recorded = degrade.crop_to_multiple(samples.load("cat"), 8)
-    small = degrade.downscale(recorded, 8)
+    original = degrade.crop_to_multiple(samples.load("cat"), 8)
+    small = degrade.downscale(original, 8)
     return small, degrade.enlarge(small, 8, "nearest")
 
 
@@ -185,12 +231,24 @@ def _another(answer):
     if difference < 1e-4:
         return "This is `answer` itself. Change its pixels."
     if agreement < LEAST_AGREEMENT_DB:
-        shift = (degrade.downscale(other, 8) - small).mean().item()
+        low, high = other.min().item(), other.max().item()
+        shifts = (degrade.resample(other, small.shape[-2:]) - small).mean((1, 2))
+        shift = shifts.mean().item()
+        if is_close(degrade.resample(other, small.shape[-2:]), small, absolute=1e-3):
+            return (
+                f"The means are right, but the numbers go from {low:.2f} to {high:.2f}. A photo "
+                "ends at 0 and 1, and what lies beyond is cut off: add less."
+            )
         if abs(shift) > 0.003:
             how = "brighter" if shift > 0 else "darker"
             return (
                 f"Made small again, your picture is {how} than the small photo. What you add "
                 "to some pixels of a block, you must take from others of the same block."
+            )
+        if shifts.abs().max() > 0.003:
+            return (
+                "The brightness is kept, but not the colours. What you add to the red of some "
+                "pixels, you must take from the red of others."
             )
         return (
             f"Made small again, your picture agrees with the small photo to {agreement:.1f} dB; "
@@ -215,8 +273,8 @@ picture that does?
 more on average), and that gives the same small photo again, to {LEAST_AGREEMENT_DB} dB or better.
 """,
     stub="""
-recorded = me.degrade.crop_to_multiple(me.samples.load("cat"), 8)
-small_cat = me.degrade.downscale(recorded, 8)
+original = me.degrade.crop_to_multiple(me.samples.load("cat"), 8)
+small_cat = me.degrade.downscale(original, 8)
 answer = me.degrade.enlarge(small_cat, 8, "nearest")
 other = ...  # your code here
 """,
@@ -230,8 +288,8 @@ other = ...  # your code here
         "ones `other[..., 1::2]`.",
     ),
     solution="""
-recorded = me.degrade.crop_to_multiple(me.samples.load("cat"), 8)
-small_cat = me.degrade.downscale(recorded, 8)
+original = me.degrade.crop_to_multiple(me.samples.load("cat"), 8)
+small_cat = me.degrade.downscale(original, 8)
 answer = me.degrade.enlarge(small_cat, 8, "nearest")
 other = answer.clone()
 other[..., 0::2] += 0.05  # even columns
@@ -243,6 +301,11 @@ other[..., 1::2] -= 0.05  # odd columns
     wrong={
         "answer": "itself",
         "answer + 0.05": "brighter",
+        "answer - 0.1 * (torch.arange(answer.shape[-1]) % 2)": "darker",
+        "answer + torch.tensor([0.05, -0.05, 0])[:, None, None]": "colours",
+        "answer + (torch.arange(answer.shape[-1]) % 2 * 2 - 1)": "beyond is cut off",
+        "answer + 0.2 * ((torch.arange(answer.shape[-1]) % 3) - 1)": "mean of every block",
+        "answer.roll(1, -1)": "mean of every block",
         "me.degrade.enlarge(small_cat, 8)": "mean of every block",
         "answer.flip(-1)": "mean of every block",
         "answer + 0.001 * (torch.arange(answer.shape[-1]) % 2 * 2 - 1)": "bolder",

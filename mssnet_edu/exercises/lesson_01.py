@@ -12,8 +12,10 @@ from mssnet_edu.exercises.check_helpers import (
     as_number,
     as_photo,
     call,
+    compare,
     describe,
     is_close,
+    random,
 )
 
 __all__ = ["EXERCISES"]
@@ -23,35 +25,49 @@ __all__ = ["EXERCISES"]
 
 
 def _long_exposure(answer):
-    generator = torch.Generator().manual_seed(3)
+    to_linear, to_srgb = images.to_linear, images.to_srgb
     pairs = [
-        (torch.rand(3, 4, 6, generator=generator), torch.rand(3, 4, 6, generator=generator)),
-        (torch.zeros(3, 4, 6), torch.ones(3, 4, 6)),
+        (random(3, 3, 4, 6), random(4, 3, 4, 6)),
+        (random(5, 3, 8, 5), random(6, 3, 8, 5)),
+        (torch.zeros(3, 2, 7), torch.ones(3, 2, 7)),
     ]
     for first, second in pairs:
         returned = as_photo(call(answer, first, second), first.shape, "What your function returns")
-        light = (images.to_linear(first) + images.to_linear(second)) / 2
-        if is_close(returned, images.to_srgb(light), absolute=1e-3):
-            continue
-        if is_close(returned, (first + second) / 2, absolute=1e-3):
-            return (
-                "This is the mean of the numbers in the file, so black and white give 0.5. A "
-                "sensor adds up light: turn both frames into light first, with "
-                "`me.images.to_linear`."
-            )
-        if is_close(returned, light, absolute=1e-3):
-            return (
-                "The mean is right, but it is still light. A photo holds sRGB numbers: turn it "
-                "back with `me.images.to_srgb`."
-            )
-        if is_close(returned, images.to_srgb((first + second) / 2), absolute=1e-3):
-            return "Here sRGB numbers are averaged. Turn them into light before you average them."
-        if is_close(returned, images.to_srgb(2 * light), absolute=1e-2) or is_close(
-            returned, images.to_srgb((2 * light).clamp(0, 1)), absolute=1e-2
-        ):
-            return "This adds two whole exposures. Each frame is seen for half of the time only."
-        return "Not the mean of the two in light. Go there (to_linear), take the mean, come back."
-    return None
+        light = (to_linear(first) + to_linear(second)) / 2
+        likely = {
+            "This is the mean of the numbers in the file, so black and white give 0.5. A "
+            "sensor adds up light: turn both frames into light first, with "
+            "`me.images.to_linear`.": ((first + second) / 2),
+            "The mean is right, but it is still light. A photo holds sRGB numbers: turn it "
+            "back with `me.images.to_srgb`.": light,
+            "Here sRGB numbers are averaged. Turn them into light before you average them.": (
+                to_srgb((first + second) / 2),
+                to_linear((first + second) / 2),
+            ),
+            "This adds two whole exposures. Each frame is seen for half of the time only.": (
+                to_srgb(2 * light),
+                to_srgb((2 * light).clamp(0, 1)),
+                to_srgb(2 * light) / 2,
+            ),
+            "Only one of the two is halved. Put the sum in brackets: `(a + b) / 2`.": (
+                to_srgb(to_linear(first) + to_linear(second) / 2),
+                to_srgb((to_linear(first) + to_linear(second) / 2).clamp(0, 1)),
+            ),
+            "The two functions have changed places: first to light, then back.": to_linear(
+                (to_srgb(first) + to_srgb(second)) / 2
+            ),
+            "One of the two frames is missing.": (first, second),
+            "A camera does not keep the brighter moment, it adds up: take a mean.": torch.maximum(
+                first, second
+            ),
+            "Nearly. sRGB is not quite a power of 2.2: use `to_linear` and `to_srgb`.": (
+                ((first**2.2 + second**2.2) / 2) ** (1 / 2.2)
+            ),
+        }
+        otherwise = (
+            "Not the mean of the two in light. Go there (to_linear), take the mean, come back."
+        )
+        compare(returned, to_srgb(light), likely, otherwise, within=1e-3)
 
 
 LONG_EXPOSURE = Exercise(
@@ -93,7 +109,16 @@ def long_exposure(first, second):
         "lambda a, b: me.images.to_srgb(me.images.to_linear(a) + me.images.to_linear(b))": (
             "half of the time"
         ),
+        "lambda a, b: me.images.to_srgb(me.images.to_linear(a) + me.images.to_linear(b) / 2)": (
+            "brackets"
+        ),
+        "lambda a, b: me.images.to_linear((me.images.to_srgb(a) + me.images.to_srgb(b)) / 2)": (
+            "changed places"
+        ),
+        "lambda a, b: torch.maximum(a, b)": "brighter moment",
+        "lambda a, b: ((a**2.2 + b**2.2) / 2) ** (1 / 2.2)": "2.2",
         "lambda a, b: 0.735": "expected a photo",
+        "lambda a, b: torch.full_like(a, 0.735)": "come back",
     },
 )
 
@@ -108,6 +133,8 @@ def _jerk_kernel(answer):
     kernel = torch.as_tensor(answer, dtype=torch.float32)
     if kernel.shape == (5, 5) and is_close(kernel[[0, 1, 3, 4]].abs().sum(), 0):
         kernel = kernel[2]  # drawn as a square, as me.degrade.kernel_from_path does
+    if kernel.shape == (5, 1):
+        return "This kernel blurs up and down: it is a column. Write a row, of shape (1, 5)."
     if kernel.shape not in ((5,), (1, 5)):
         return (
             f"The kernel has the shape {tuple(kernel.shape)}; expected (1, 5): one row, from 2 "
@@ -124,17 +151,25 @@ def _jerk_kernel(answer):
             f"The kernel sums to {total:.4g}, so the photo would come out {total:.4g} times as "
             "bright. Write shares of the exposure, not seconds."
         )
-    if is_close(kernel, right.flip(0), absolute=5e-3):
-        return "This is mirrored: the picture moves to the right, to larger columns."
-    if is_close(kernel, torch.tensor([0, 0, 0.4, 0, 0.6]), absolute=5e-3):
-        return "The two shares have changed places. Where does the picture rest for longer?"
-    if is_close(kernel, torch.tensor([0.6, 0, 0, 0, 0.4]), absolute=5e-3):
-        return "The middle of the kernel is where the light falls before the camera moves."
+    places = [round(x, 2) for x in kernel.tolist()]
+    sentences = {
+        (0.4, 0, 0.6, 0, 0): "This is mirrored: the picture moves to the right, to larger columns.",
+        (0, 0, 0.4, 0, 0.6): "The two shares have changed places. Where does the picture rest for "
+        "longer?",
+        (0.6, 0, 0, 0, 0.4): "The middle of the kernel is where the light falls before the camera "
+        "moves.",
+        (0, 0, 0.6, 0.4, 0): "This is a jerk of 1 pixel. The picture moves by 2.",
+        (0, 0, 0.5, 0, 0.5): "The two times are not alike, so the two shares are not.",
+    }
+    if tuple(places) in sentences:
+        return sentences[tuple(places)]
     if kernel[3] > 0:
         return (
             "Some light falls on the pixel in between. The jerk takes no time, so the light never "
             "rests there."
         )
+    if kernel[:2].sum() > 0:
+        return "Some light falls left of the middle. The picture only ever moves to the right."
     return (
         "The sum is 1, as it must be, but the shares lie in the wrong places. Follow one point of "
         "light: where is it for how long?"
@@ -177,6 +212,11 @@ kernel = torch.tensor([[0, 0, 0.6, 0, 0.4]])
         "torch.tensor([[0, 0, 0.6, 0.2, 0.2]])": "in between",
         "torch.tensor([[0, 0, 0.4, 0, 0.6]])": "changed places",
         "torch.tensor([[0.6, 0, 0, 0, 0.4]])": "before the camera moves",
+        "torch.tensor([[0, 0, 0.6, 0.4, 0]])": "1 pixel",
+        "torch.tensor([[0, 0, 0.5, 0, 0.5]])": "not alike",
+        "torch.tensor([[0.2, 0, 0.6, 0, 0.2]])": "left of the middle",
+        "torch.tensor([[0, 0, 60, 0, 40]])": "sums to 100",
+        "torch.tensor([[0], [0], [0.6], [0], [0.4]])": "up and down",
         "0.6": "expected a tensor",
     },
 )
@@ -186,34 +226,41 @@ kernel = torch.tensor([[0, 0, 0.6, 0, 0.4]])
 
 
 def _seen_frequency(answer):
-    for f, step in ((0.3, 2), (1 / 3, 2), (0.1, 2), (0.4, 2), (0.45, 4), (0.3, 1), (0.25, 4)):
+    for f, step in ((0.3, 2), (1 / 3, 2), (0.1, 2), (0.4, 2), (0.45, 4), (0.3, 1), (0.27, 5)):
         frequency = as_number(call(answer, f, step), f"seen_frequency({f:.4g}, {step})")
         turns = f * step
         right = abs(turns - round(turns))
-        if is_close(frequency, right, absolute=5e-3):
-            continue
+        likely = {
+            "The stripes stay as they are, but the pixels get larger, so one pixel holds more "
+            "of a stripe.": f,
+            "A frequency is not below 0: how far is it, either way?": -right,
+            "That is in cycles per old pixel; count in pixels of the small picture.": (
+                right / step
+            ),
+            "No picture can show more than half a cycle per pixel: light, dark, light, dark. "
+            "A larger turn looks like a smaller one. How far is it to the nearest whole turn?": (
+                turns,
+                turns % 1,
+            ),
+            "Stripes that are too fine do not stop at 0.5. They come back as coarser.": (
+                min(turns, 0.5),
+                0.5,
+            ),
+            "Only whole turns leave no trace, not half ones: 0.7 turns look like 0.3.": (
+                turns % 0.5
+            ),
+            "The nearest whole number of turns is not always 1 or the next: it may be 0.": (
+                1 - turns,
+                turns - 1,
+                abs(1 - turns),
+                1 - turns % 1,
+            ),
+            "Here they got coarser. In larger pixels, the same stripe is finer: it goes "
+            "through more of its cycle from one pixel to the next.": (f / step),
+        }
+        otherwise = "How many turns does the stripe make from one kept pixel to the next?"
         case = f"seen_frequency({f:.4g}, {step}) gives {frequency:.4g}. "
-        if is_close(frequency, f):
-            return case + (
-                "The stripes stay as they are, but the pixels get larger, so one pixel holds more "
-                "of a stripe."
-            )
-        if is_close(frequency, right / step, absolute=5e-3):
-            return case + "That is in cycles per old pixel; count in pixels of the small picture."
-        if is_close(frequency, turns) or is_close(frequency, turns % 1):
-            return case + (
-                "No picture can show more than half a cycle per pixel: light, dark, light, dark. "
-                "A larger turn looks like a smaller one. How far is it to the nearest whole turn?"
-            )
-        if is_close(frequency, min(turns, 0.5)) or is_close(frequency, 0.5):
-            return case + "Stripes that are too fine do not stop at 0.5. They come back as coarser."
-        if is_close(frequency, f / step):
-            return case + (
-                "Here they got coarser. In larger pixels, the same stripe is finer: it goes "
-                "through more of its cycle from one pixel to the next."
-            )
-        return case + "How many turns does the stripe make from one kept pixel to the next?"
-    return None
+        compare(frequency, right, likely, otherwise, case=case, within=5e-3)
 
 
 ALIAS = Exercise(
@@ -257,6 +304,11 @@ def seen_frequency(cycles_per_px, step):
         "lambda f, step: f": "pixels get larger",
         "lambda f, step: f / step": "finer",
         "lambda f, step: abs(f * step - round(f * step)) / step": "per old pixel",
+        "lambda f, step: f * step - round(f * step)": "below 0",
+        "lambda f, step: abs(1 - f * step)": "not always 1",
+        "lambda f, step: f * step % 0.5": "not half ones",
+        "lambda f, step: min(f * step, 1 - f * step)": "not always 1",
+        "lambda f, step: round(f * step)": "How many turns",
         "lambda f: f": "TypeError",
     },
 )
@@ -289,6 +341,8 @@ def _wiener_noise(answer):
             f"noise is {noise:g}. Where the kernel lets nothing through, 0 would divide by 0, and "
             "the noise in the photo would grow without end. Try something above 0."
         )
+    if noise > 10:
+        return f"noise is {noise:.4g}. Is that a score in dB? Give the number that you tried."
     sharp, _, blurred = _noisy_cat()
     psnr_db, best_db = _wiener_db(max(noise, 1e-8)), _wiener_db(BEST_NOISE)
     if psnr_db >= best_db - ENOUGH_DB:
@@ -344,6 +398,9 @@ noise = tries[scores.index(max(scores))]
     "of your own there is no sharp one to compare with, and you have to judge by eye.",
     wrong={
         "0": "above 0",
+        "-0.03": "above 0",
+        "me.metrics.psnr(blurred, sharp)": "in dB",
+        "1": "smaller number",
         "1e-6": "worse than the blurred photo",
         "0.01": "larger number",
         "0.3": "smaller number",

@@ -7,9 +7,11 @@ import torch
 from mssnet_edu import metrics
 from mssnet_edu.exercises import Exercise
 from mssnet_edu.exercises.check_helpers import (
+    PER_CENT,
     Mistake,
     as_number,
     call,
+    compare,
     describe,
     is_close,
 )
@@ -31,28 +33,38 @@ def _work_share(answer):
     right = {scale: UNETS[scale] * SIDE[scale] ** 2 for scale in UNETS}
     lines = {scale: UNETS[scale] * SIDE[scale] for scale in UNETS}
     pixels = {scale: SIDE[scale] ** 2 for scale in UNETS}
-    for scale in ("S3", "S1", "S2"):
+    fewer = {scale: UNETS[scale] / SIDE[scale] ** 2 for scale in UNETS}
+    for scale in ("S2", "S3", "S1"):
         share = as_number(call(answer, scale), f'work_share("{scale}")')
-        if is_close(share, _share(right, scale), absolute=2e-3):
-            continue
-        if is_close(share, _share(lines, scale), absolute=2e-3):
-            return (
-                "This takes a photo of half the side for half the pixels. It is half as wide and "
-                "half as high."
-            )
-        if is_close(share, _share(pixels, scale), absolute=2e-3):
-            return "Right for one U-Net per scale. But S2 has two of them, and S3 three."
-        if is_close(share, _share(UNETS, scale), absolute=2e-3):
-            return "This counts U-Nets, as if each worked on a picture of the same size."
-        if is_close(share, right[scale], absolute=2e-3):
-            return "This is the work itself. Divide by the work of all three scales together."
-        if is_close(share, 100 * _share(right, scale), absolute=0.2):
-            return "This is in per cent. A share lies between 0 and 1: leave out the 100."
-        return (
-            f'work_share("{scale}") gives {share:.4g}, which is not right. The work of a scale is '
-            "its number of U-Nets times the pixels that each of them sees."
+        likely = {
+            "This takes a photo of half the side for half the pixels. It is half as wide and "
+            "half as high.": _share(lines, scale),
+            "Right for one U-Net per scale. But S2 has two of them, and S3 three.": (
+                _share(pixels, scale),
+                pixels[scale],
+            ),
+            "This counts U-Nets, as if each worked on a picture of the same size.": (
+                _share(UNETS, scale),
+                UNETS[scale],
+            ),
+            "This is the work itself. Divide by the work of all three scales.": right[scale],
+            PER_CENT: 100 * _share(right, scale),
+            "Divided by the number of U-Nets, this is work per U-Net. Divide by all the work.": (
+                right[scale] / 6,
+                right[scale] / UNETS[scale] / 6,
+            ),
+            "This compares with S3 alone. Divide by the work of all three.": (right[scale] / 3),
+            "Of a smaller grid, a U-Net sees fewer pixels, not more: `side` is multiplied.": (
+                _share(fewer, scale),
+                fewer[scale],
+            ),
+            "This is the share of the *other* two scales.": (1 - _share(right, scale)),
+        }
+        otherwise = (
+            f'work_share("{scale}") gives {share:.4g}, which is not right. The work of a '
+            "scale is its number of U-Nets times the pixels that each of them sees."
         )
-    return None
+        compare(share, _share(right, scale), likely, otherwise, within=2e-3)
 
 
 WORK = Exercise(
@@ -97,8 +109,16 @@ def work_share(scale):
         "lambda s: unets[s] * side[s] / sum(unets[t] * side[t] for t in unets)": "half as high",
         "lambda s: side[s] ** 2 / sum(v**2 for v in side.values())": "S2 has two",
         "lambda s: unets[s] / 6": "counts U-Nets",
-        "lambda s: unets[s] * side[s] ** 2": "all three",
-        "lambda s: 84.21": "per cent",
+        "lambda s: unets[s] * side[s] ** 2": "work itself",
+        "lambda s: 100 * unets[s] * side[s] ** 2 / 3.5625": "per cent",
+        "lambda s: unets[s] * side[s] ** 2 / sum(unets.values())": "per U-Net",
+        "lambda s: unets[s] / side[s] ** 2 / sum(unets[t] / side[t] ** 2 for t in unets)": (
+            "fewer pixels"
+        ),
+        "lambda s: unets[s] * side[s] ** 2 / max(unets[t] * side[t] ** 2 for t in unets)": (
+            "S3 alone"
+        ),
+        "lambda s: 1 - unets[s] * side[s] ** 2 / 3.5625": "*other* two",
         "0.84": "the function itself",
     },
 )
@@ -107,10 +127,10 @@ def work_share(scale):
 # --- 02-b -----------------------------------------------------------------------------------------
 
 
-def _pictures(errors):
+def _pictures(errors, height=16, width=20):
     """A truth, and pictures of it that are wrong by these amounts (standard deviations)."""
-    generator = torch.Generator().manual_seed(7)
-    truth = 0.3 + 0.4 * torch.rand(3, 16, 20, generator=generator)
+    generator = torch.Generator().manual_seed(height)
+    truth = 0.3 + 0.4 * torch.rand(3, height, width, generator=generator)
     wrong = torch.randn(len(errors), *truth.shape, generator=generator)
     return [truth + e * w for e, w in zip(errors, wrong, strict=True)], truth
 
@@ -124,29 +144,56 @@ def _numbers(value, name):
 
 
 def _gains_db(answer):
-    pictures, truth = _pictures([0.08, 0.06, 0.05, 0.03, 0.031, 0.025, 0.02])
-    gains = _numbers(call(answer, pictures, truth), "Your list")
-    scores = [float(metrics.psnr(one, truth)) for one in pictures]
-    right = [scores[i + 1] - scores[i] for i in range(len(scores) - 1)]
-    if len(gains) == len(scores):
-        if is_close(gains, scores, absolute=0.02):
-            return "These are the scores themselves. A gain is a score minus the one before it."
-        return "The list has seven numbers. Six stages make six gains: the blurred photo has none."
-    if len(gains) != len(right):
-        return f"The list has {len(gains)} numbers; six are expected, one for each stage."
-    if is_close(gains, right, absolute=0.02):
-        return None
-    if is_close(gains, [-gain for gain in right], absolute=0.02):
-        return "All signs are the wrong way round: a gain is above 0 where the picture got better."
-    if is_close(gains, [score - scores[0] for score in scores[1:]], absolute=0.02):
-        return (
-            "These are the gains over the blurred photo. What did each stage add to the one before "
-            "it?"
+    for errors, sides in (
+        ([0.08, 0.06, 0.05, 0.03, 0.031, 0.025, 0.02], (16, 20)),
+        ([0.09, 0.10, 0.06, 0.05, 0.04, 0.041, 0.03], (24, 9)),
+    ):
+        pictures, truth = _pictures(errors, *sides)
+        gains = _numbers(call(answer, pictures, truth), "Your list")
+        scores = [float(metrics.psnr(one, truth)) for one in pictures]
+        pairs = list(itertools.pairwise(scores))
+        right = [after - before for before, after in pairs]
+        mse = [float((one - truth).square().mean()) for one in pictures]
+        if len(gains) == len(scores) and not is_close(gains, scores, absolute=0.02):
+            return "The list has seven numbers. Six stages make six gains: the photo has none."
+        if len(gains) not in (len(right), len(scores)):
+            return f"The list has {len(gains)} numbers; six are expected, one for each stage."
+        likely = {
+            "These are the scores themselves. A gain is a score minus the one before it.": (
+                scores,
+                scores[1:],
+            ),
+            "All signs are the wrong way round: a gain is above 0 where a picture got better.": [
+                -gain for gain in right
+            ],
+            "These are the gains over the blurred photo. What did each stage add to the one "
+            "before it?": [score - scores[0] for score in scores[1:]],
+            "This compares each picture with the last. What did each stage add to the one "
+            "before it?": (
+                [scores[-1] - a for a in scores[:-1]],
+                [a - scores[-1] for a in scores[:-1]],
+            ),
+            "A stage may also lose, and then its gain is below 0: leave the sign as it is.": (
+                [abs(gain) for gain in right],
+                [max(0, gain) for gain in right],
+            ),
+            "This divides the scores. dB are subtracted: they are logarithms already.": (
+                [b / a for a, b in pairs],
+                [b / a - 1 for a, b in pairs],
+            ),
+            "These are differences of squared errors. Take the difference of the dB.": (
+                [a - b for a, b in itertools.pairwise(mse)],
+                [b - a for a, b in itertools.pairwise(mse)],
+            ),
+            "This compares each picture with the one before it. Compare both with the truth.": [
+                float(metrics.psnr(a, b)) for a, b in itertools.pairwise(pictures)
+            ],
+        }
+        otherwise = (
+            "The numbers are not right. Begin with a list of all seven scores: "
+            "`me.metrics.psnr(picture, truth)` for each picture."
         )
-    return (
-        "The numbers are not right. Begin with a list of all seven scores: "
-        "`me.metrics.psnr(picture, truth)` for each picture."
-    )
+        compare(gains, right, likely, otherwise, within=0.02)
 
 
 GAINS = Exercise(
@@ -184,10 +231,21 @@ def gains_db(pictures, truth):
         "lambda p, t: [me.metrics.psnr(a, t) - me.metrics.psnr(p[0], t) for a in p[1:]]": (
             "over the blurred photo"
         ),
-        "lambda p, t: [me.metrics.psnr(a, t) - me.metrics.psnr(b, t) for a, b in zip(p, p[1:])]": (
-            "signs"
+        "lambda p, t: [-gain for gain in solved(p, t)]": "signs",
+        "lambda p, t: [me.metrics.psnr(a, b) for a, b in zip(p, p[1:])]": "both with the truth",
+        "lambda p, t: [me.metrics.psnr(a, t) for a in p[1:]]": "scores themselves",
+        "lambda p, t: [me.metrics.psnr(p[-1], t) - me.metrics.psnr(a, t) for a in p[:-1]]": (
+            "with the last"
         ),
-        "lambda p, t: [me.metrics.psnr(a, b) for a, b in zip(p, p[1:])]": "all seven scores",
+        "lambda p, t: [abs(gain) for gain in solved(p, t)]": "may also lose",
+        "lambda p, t: [me.metrics.psnr(b, t) / me.metrics.psnr(a, t) for a, b in zip(p, p[1:])]": (
+            "divides"
+        ),
+        "lambda p, t: [((a - t) ** 2).mean() - ((b - t) ** 2).mean() for a, b in zip(p, p[1:])]": (
+            "squared errors"
+        ),
+        "lambda p, t: solved(p, t)[:5]": "six are expected",
+        "lambda p, t: [1.0] * 6": "all seven scores",
         "lambda p, t: me.metrics.psnr(p[-1], t)": "expected a list",
         "lambda p, t: []": "six are expected",
     },
@@ -198,34 +256,49 @@ def gains_db(pictures, truth):
 
 
 def _error_removed(answer):
-    for errors in ([0.10, 0.05], [0.10, 0.09], [0.05, 0.06]):
-        (blurred, restored), truth = _pictures(errors)
+    for errors, sides in (
+        ([0.10, 0.05], (16, 20)),
+        ([0.1, 0.09], (8, 23)),
+        ([0.05, 0.06], (9, 12)),
+    ):
+        (blurred, restored), truth = _pictures(errors, *sides)
         share = as_number(call(answer, blurred, restored, truth), "What your function returns")
-        before, after = (blurred - truth).square().mean(), (restored - truth).square().mean()
-        right = 1 - (after / before).item()
-        if is_close(share, right, absolute=2e-3):
-            continue
-        if is_close(share, 1 - right, absolute=2e-3):
-            return "This is the share that is left. The question is which share is gone."
-        plain = 1 - ((restored - truth).abs().mean() / (blurred - truth).abs().mean()).item()
-        root = 1 - (after / before).sqrt().item()
-        if is_close(share, plain, absolute=2e-3) or is_close(share, root, absolute=2e-3):
-            return "This compares the errors themselves. The dB of this course count their squares."
-        gain = metrics.psnr(restored, truth) - metrics.psnr(blurred, truth)
-        if is_close(share, gain, absolute=2e-3):
-            return "This is the gain in dB. A share compares two mean squared errors."
-        if is_close(share, 100 * right, absolute=0.2):
-            return "This is in per cent. A share lies between 0 and 1: leave out the 100."
+        before, after = (((one - truth) ** 2).mean().item() for one in (blurred, restored))
+        plain = ((restored - truth).abs().mean() / (blurred - truth).abs().mean()).item()
+        signed = ((restored - truth).mean() / (blurred - truth).mean()).item()
         moved = ((restored - blurred).square().mean() / before).item()
-        if is_close(share, moved, absolute=2e-3) or is_close(share, 1 - moved, absolute=2e-3):
-            return (
-                "This measures how much the network changed. A change can also be wrong: compare "
-                "both pictures with the truth."
-            )
-        if right < 0 and share >= 0:
-            return "Where the answer is worse than the blurred photo, the share must be below 0."
-        return f"This gives {share:.4g} where {right:.4g} is right."
-    return None
+        right = 1 - after / before
+        likely = {
+            "This is the share that is left. The question is which share is gone.": (1 - right),
+            "This compares the errors themselves. The dB of this course count their squares.": (
+                1 - plain,
+                1 - (after / before) ** 0.5,
+            ),
+            "Errors above and below cancel each other here: square first, then take the mean.": (
+                1 - signed,
+                1 - signed**2,
+            ),
+            "This is the gain in dB. A share compares two mean squared errors.": (
+                metrics.psnr(restored, truth) - metrics.psnr(blurred, truth)
+            ),
+            PER_CENT: 100 * right,
+            "This measures how much the network changed. A change can also be wrong: compare "
+            "both pictures with the truth.": (moved, 1 - moved),
+            "This is the error that is gone. Divide it by the blurred photo's.": (before - after),
+            "A share of what? Divide by the error *before*, that of the blurred photo.": (
+                1 - before / after,
+                before / after - 1,
+                before / after,
+            ),
+            "The sign is the wrong way round: above 0 where error is gone, below 0 where it "
+            "has grown.": -right,
+        }
+        otherwise = (
+            "Where the answer is worse than the blurred photo, the share must be below 0."
+            if right < 0 <= share
+            else f"This gives {share:.4g} where {right:.4g} is right."
+        )
+        compare(share, right, likely, otherwise)
 
 
 ERROR_REMOVED = Exercise(
@@ -265,6 +338,12 @@ def error_removed(blurred, restored, truth):
         "lambda b, r, t: me.metrics.psnr(r, t) - me.metrics.psnr(b, t)": "in dB",
         "lambda b, r, t: ((r - b) ** 2).mean() / ((b - t) ** 2).mean()": "changed",
         "lambda b, r, t: max(0, 1 - ((r - t) ** 2).mean() / ((b - t) ** 2).mean())": "below 0",
+        "lambda b, r, t: ((b - t) ** 2).mean() - ((r - t) ** 2).mean()": "Divide it",
+        "lambda b, r, t: 1 - ((b - t) ** 2).mean() / ((r - t) ** 2).mean()": "error *before*",
+        "lambda b, r, t: 1 - (r - t).mean() ** 2 / (b - t).mean() ** 2": "square first",
+        "lambda b, r, t: 1 - (((r - t) ** 2).mean() / ((b - t) ** 2).mean()) ** 0.5": "squares",
+        "lambda b, r, t: -solved(b, r, t)": "wrong way round",
+        "lambda b, r, t: abs(solved(b, r, t))": "wrong way round",
         "lambda b, r, t: r - b": "expected a number",
     },
 )
@@ -273,39 +352,47 @@ def error_removed(blurred, restored, truth):
 # --- 02-d -----------------------------------------------------------------------------------------
 
 STAGES = ["S1-U1", "S2-U1", "S2-U2", "S3-U1", "S3-U2", "S3-U3"]
+SCORES = (  # names, their scores in dB, the tolerance, and where to stop
+    (STAGES, [26.0, 27.5, 28.0, 28.2, 28.3, 28.35], 0.2, "S3-U1"),
+    (STAGES, [26.0, 26.05, 28.0, 28.6, 29.0, 29.3], 0.1, "S3-U3"),  # a small step early on
+    (STAGES, [27.0, 28.9, 28.4, 28.6, 28.9, 29.0], 0.15, "S2-U1"),  # better, then worse
+    (STAGES, [25.0, 26.0, 27.0, 27.2, 28.1, 28.0], 0.3, "S3-U2"),
+    (STAGES, [25.0, 27.9, 28.6, 28.2, 28.1, 28.0], 0.3, "S2-U1"),  # the last is not the best
+    (STAGES, [25.0, 27.0, 28.6, 28.2, 28.1, 28.0], 0.3, "S2-U2"),  # better than the last one, far
+    (["small", "middle", "large"], [20.0, 30.5, 31.0], 0.5, "middle"),  # just near enough
+    (["A", "B", "C", "D"], [30.0, 29.0, 31.0, 30.25], 0.25, "A"),
+)
+
+
+def _first(names, passes):
+    return next((name for name, one in zip(names, passes, strict=True) if one), None)
 
 
 def _stop_after(answer):
-    cases = [
-        ([26.0, 27.5, 28.0, 28.2, 28.3, 28.35], 0.2, "S3-U1"),
-        ([26.0, 26.05, 28.0, 28.6, 29.0, 29.3], 0.1, "S3-U3"),  # a small step early on
-        ([27.0, 28.9, 28.4, 28.6, 28.9, 29.0], 0.15, "S2-U1"),  # better, then worse
-        ([25.0, 26.0, 27.0, 27.2, 28.1, 28.0], 0.3, "S3-U2"),
-        ([25.0, 27.0, 28.6, 28.2, 28.1, 28.0], 0.3, "S2-U2"),  # better than the last one, far
-    ]
-    for scores, tolerance, right in cases:
-        stage = call(answer, STAGES, scores, tolerance)
-        if stage == right:
-            continue
-        case = f"With the scores {scores} and {tolerance} dB, {right} is right, "
+    for names, scores, tolerance, right in SCORES:
+        stage = call(answer, names, scores, tolerance)
         if not isinstance(stage, str):
             return f"Your function returns {describe(stage)}; expected a name, such as {right!r}."
-        place = STAGES.index(right)
-        if scores[place] > scores[-1] + tolerance and stage in STAGES[place + 1 :]:
-            return case + f"and not {stage}. A stage that is better than the last is good enough."
-        gains = [b - a for a, b in itertools.pairwise(scores)]
-        small = [i for i, gain in enumerate(gains) if gain <= tolerance]
-        if small and stage in (STAGES[small[0]], STAGES[small[0] + 1]):
-            return case + (
-                f"and not {stage}. A small step may be followed by a large one: compare with the "
-                "last stage, not with the next."
-            )
-        if stage == STAGES[-1]:
-            return case + "and not the last stage. Which is the *first* that is close enough?"
-        if stage == STAGES[scores.index(max(scores))]:
-            return case + f"and not the best, {stage}. Close enough to the last is enough."
-        return case + f"and not {stage}."
-    return None
+        last, big = scores[-1], max(scores)
+        small = [b - a <= tolerance for a, b in itertools.pairwise(scores)] + [True]
+        likely = {
+            "A stage that is better than the last is good enough.": (
+                _first(names, [abs(score - last) <= tolerance for score in scores])
+            ),
+            f"Compare with the last stage, {last:g} dB, not with the best, {big:g} dB.": (
+                _first(names, [score >= big - tolerance for score in scores])
+            ),
+            "This stage is just near enough: *at most* includes the tolerance itself.": (
+                _first(names, [score > last - tolerance for score in scores])
+            ),
+            "A small step may be followed by a large one: compare with the last stage, not "
+            "with the next.": (_first(names, small), _first(names, [False, *small[:-1]])),
+            "Which is the *first* that is close enough?": names[-1],
+            "Close enough to the last is enough.": names[scores.index(big)],
+        }
+        otherwise = "Compare each score with the last one, in order."
+        case = f"With the scores {scores} and {tolerance} dB, {right} is right, not {stage}. "
+        compare(stage, right, likely, otherwise, case=case)
 
 
 STOP = Exercise(
@@ -346,7 +433,12 @@ def stop_after(names, scores_db, tolerance_db):
         ),
         "lambda n, s, t: n[s.index(max(s))]": "first",
         "lambda n, s, t: next(a for a, x in zip(n, s) if abs(x - s[-1]) <= t)": "better than",
-        "lambda n, s, t: 3": "expected a name",
+        "lambda n, s, t: next(a for a, x in zip(n, s) if x >= max(s) - t)": "not with the best",
+        "lambda n, s, t: next(a for a, x in zip(n, s) if x > s[-1] - t or a == n[-1])": "*at most*",
+        "lambda n, s, t: [a for a, x in zip(n, s) if x >= s[-1] - t][-1]": "first",
+        "lambda n, s, t: n[0]": "in order",
+        "lambda n, s, t: next((a for a, x in zip(n, s) if x >= s[-1] + t), None)": "return",
+        "lambda n, s, t: next(i for i, x in enumerate(s) if x >= s[-1] - t)": "expected a name",
     },
 )
 

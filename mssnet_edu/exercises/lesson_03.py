@@ -1,15 +1,18 @@
 """Exercises of notebook 03, Inside MSSNet."""
 
+import statistics
+
 import torch
 from torch.nn import functional as F
 
 from mssnet_edu.exercises import Exercise
 from mssnet_edu.exercises.check_helpers import (
     as_number,
-    as_photo,
+    as_tensor,
     call,
+    compare,
     describe,
-    is_close,
+    random,
 )
 
 __all__ = ["EXERCISES"]
@@ -19,61 +22,51 @@ __all__ = ["EXERCISES"]
 
 
 def _shrink(answer):
-    generator = torch.Generator().manual_seed(3)
-    for factor, height, width in ((2, 8, 12), (4, 8, 8)):
-        given = torch.rand(3, height, width, generator=generator)
-        name = f"Your answer for factor {factor}"
-        shape = (3 * factor**2, height // factor, width // factor)
+    for factor, height, width in ((2, 8, 12), (3, 12, 6), (4, 8, 20)):
+        given = random(factor, 3, height, width)
+        count, small = factor**2, (height // factor, width // factor)
         returned = call(answer, given, factor)
         if isinstance(returned, list | tuple):
             return (
                 f"This is {describe(returned)}. Join the small pictures into one tensor: "
                 "`torch.cat(pictures)`."
             )
-        if isinstance(returned, torch.Tensor) and returned.shape == (3, *shape[1:]):
+        shape = tuple(returned.shape) if isinstance(returned, torch.Tensor) else ()
+        if shape[1:] == small and shape[0] < 3 * count:
             return (
-                "This is one small picture. There are factor × factor of them, and none may be "
-                "left out."
+                f"These are {shape[0]} channels. There are factor × factor small pictures, of 3 "
+                f"colours each: {3 * count} channels for a factor of {factor}."
             )
-        if isinstance(returned, torch.Tensor) and returned.shape == (factor**2, 3, *shape[1:]):
+        if shape == (count, 3, *small):
             return "The small pictures lie in a pile. Join them along their colours: `torch.cat`."
-        returned = _stack(returned, shape, name)
-        pieces = [
-            given[:, row::factor, column::factor]
-            for row in range(factor)
-            for column in range(factor)
-        ]
-        if is_close(returned, torch.cat(pieces)):
-            continue
-        if is_close(returned, F.pixel_unshuffle(given[None], factor)[0]):
-            continue  # torch's own order is as good
-        columns_first = [
-            given[:, row::factor, column::factor]
-            for column in range(factor)
-            for row in range(factor)
-        ]
-        if is_close(returned, torch.cat(columns_first)):
-            return (
-                "All pixels are there, but the pictures are in another order: go through a row of "
-                "the square first, then down."
-            )
-        if is_close(returned.flatten().sort().values, given.flatten().sort().values):
-            return (
-                "All numbers are there, but not in their places. `photo[:, row::factor, "
-                "column::factor]` takes one pixel of each square."
-            )
-        return (
-            "Some numbers are lost or changed. Nothing is computed here: the pixels only move to "
-            "other places."
+        if shape in ((3, small[0] * count, small[1]), (3, small[0], small[1] * count)):
+            return "The small pictures lie side by side. Their colours are dimension 0: join there."
+        returned = as_tensor(returned, (3 * count, *small), f"Your answer for factor {factor}")
+        places = [(row, column) for row in range(factor) for column in range(factor)]
+        values = given.flatten().sort().values
+        likely = {
+            "All pixels are there, but the pictures are in another order: go through a row of "
+            "the square first, then down.": torch.cat(
+                [given[:, row::factor, column::factor] for column, row in places]
+            ),
+            "This is the order of torch: all pictures of red, then of green, then of blue. "
+            "Here each small picture keeps its three colours together.": F.pixel_unshuffle(
+                given[None], factor
+            )[0],
+        }
+        otherwise = (
+            "All numbers are there, but not in their places. `photo[:, row::factor, "
+            "column::factor]` takes one pixel of each square."
+            if torch.equal(returned.flatten().sort().values, values)
+            else "Some numbers are lost or changed. Nothing is computed here: the pixels only "
+            "move to other places."
         )
-    return None
-
-
-def _stack(value, shape, name):
-    """A tensor of this shape, of many channels."""
-    if isinstance(value, torch.Tensor) and tuple(value.shape) == shape:
-        return value.float()
-    return as_photo(value, shape, name)  # says what is odd about it
+        compare(
+            returned,
+            torch.cat([given[:, row::factor, column::factor] for row, column in places]),
+            likely,
+            otherwise,
+        )
 
 
 SHRINK = Exercise(
@@ -110,7 +103,18 @@ def shrink(photo, factor):
     why="The picture is half as wide and half as high, and not one number is lost: they moved into "
     "the channels. torch.nn.functional.pixel_unshuffle does the same, in another order.",
     wrong={
-        "lambda p, f: p[:, ::f, ::f]": "one small picture",
+        "lambda p, f: p[:, ::f, ::f]": "factor × factor",
+        "lambda p, f: torch.cat([p[:, r::f, c::f] for r in range(2) for c in range(2)])": (
+            "factor × factor"
+        ),
+        "lambda p, f: torch.nn.functional.pixel_unshuffle(p[None], f)[0]": "order of torch",
+        "lambda p, f: torch.cat([p[:, r::f, c::f] for r in range(f) for c in range(f)], 1)": (
+            "side by side"
+        ),
+        "lambda p, f: torch.cat([p[:, c::f, r::f] for r in range(f) for c in range(f)])": (
+            "another order"
+        ),
+        "lambda p, f: torch.cat([p[:, ::f, ::f] for r in range(f) for c in range(f)])": "lost",
         "lambda p, f: torch.nn.functional.avg_pool2d(p[None], f)[0].repeat(f * f, 1, 1)": "lost",
         "lambda p, f: [p[:, r::f, c::f] for r in range(f) for c in range(f)]": "torch.cat",
         "lambda p, f: torch.cat([p[:, r::f, c::f] for c in range(f) for r in range(f)])": (
@@ -127,32 +131,43 @@ def shrink(photo, factor):
 
 
 def _sees(answer):
-    for layers, shrink in ((10, 1), (10, 4), (3, 2), (1, 1)):
+    for layers, shrink in ((10, 4), (10, 1), (3, 2), (1, 1), (6, 3)):
         returned_px = as_number(call(answer, layers, shrink), f"sees_px({layers}, {shrink})")
-        right = (2 * layers + 1) * shrink
-        if is_close(returned_px, right, absolute=1e-6):
-            continue
-        if is_close(returned_px, 2 * layers + 1, absolute=1e-6):
-            return (
-                "Right on the small grid. But each of its pixels stands for `shrink` pixels of "
-                "the photo, in a row."
-            )
-        if returned_px in (3 * layers, 3 * layers * shrink):
-            return (
-                "Each layer adds one pixel on each side, not three: the windows of two layers "
-                "overlap."
-            )
-        if returned_px in (2 * layers * shrink, layers * shrink, (layers + 1) * shrink):
-            return "Count the pixel in the middle too, and one more on each side for each layer."
-        if is_close(returned_px, right**2, absolute=1e-6):
-            return "These are all the pixels of the window. The question is how many in a row."
-        if is_close(returned_px, (2 * layers + 1) / shrink, absolute=1e-2):
-            return "A pixel of the small grid stands for more pixels of the photo, not for fewer."
-        return (
-            f"sees_px({layers}, {shrink}) gives {returned_px:.4g}, which is not right. Begin with "
-            "one layer on the full grid: it sees 3 pixels in a row."
+        grid_px = 2 * layers + 1
+        likely = {
+            "Right on the small grid. But each of its pixels stands for `shrink` pixels of "
+            "the photo, in a row.": grid_px,
+            "Nearly. The pixel in the middle is `shrink` pixels wide, too: multiply the whole "
+            "sum, `(… + 1) * shrink`.": (2 * layers * shrink + 1),
+            "Each layer adds one pixel on each side, not three: the windows of two layers "
+            "overlap.": (3 * layers, 3 * layers * shrink, 3**layers, 3**layers * shrink),
+            "Count the pixel in the middle too, and one more on each side for each layer.": (
+                2 * layers * shrink,
+                layers * shrink,
+                (layers + 1) * shrink,
+                2 * layers,
+            ),
+            "One layer sees 3 pixels and two see 5: you are one layer short, or one too far.": (
+                (grid_px - 2) * shrink,
+                (grid_px + 2) * shrink,
+            ),
+            "These are all the pixels of the window. The question is how many in a row.": (
+                (grid_px * shrink) ** 2,
+                grid_px * shrink**2,
+                grid_px**2,
+            ),
+            "A pixel of the small grid stands for more pixels of the photo, not for fewer.": (
+                grid_px / shrink,
+                grid_px // shrink,
+            ),
+            "Each pixel stands for `shrink` pixels: multiply, do not add.": (grid_px + shrink),
+            "This takes every grid for a quarter. Use `shrink`.": (grid_px * 4, 84),
+        }
+        otherwise = (
+            f"sees_px({layers}, {shrink}) gives {returned_px:.4g}, which is not right. "
+            "Begin with one layer on the full grid: it sees 3 pixels in a row."
         )
-    return None
+        compare(returned_px, grid_px * shrink, likely, otherwise)
 
 
 SEES = Exercise(
@@ -190,6 +205,12 @@ def sees_px(layers, shrink):
         "lambda n, s: 2 * n * s": "in the middle",
         "lambda n, s: (2 * n + 1) / s": "not for fewer",
         "lambda n, s: ((2 * n + 1) * s) ** 2": "in a row",
+        "lambda n, s: 2 * n * s + 1": "multiply the whole sum",
+        "lambda n, s: (2 * n - 1) * s": "one layer short",
+        "lambda n, s: 2 * n + 1 + s": "do not add",
+        "lambda n, s: (2 * n + 1) * 4": "Use `shrink`",
+        "lambda n, s: 3**n * s": "overlap",
+        "lambda n, s: n + s": "one layer on the full grid",
         "84": "the function itself",
     },
 )
@@ -197,54 +218,103 @@ def sees_px(layers, shrink):
 
 # --- 03-c -----------------------------------------------------------------------------------------
 
-CASES = (  # full, without, is the difference beyond luck?
-    ([1.00, 1.10], [0.70, 0.60], True),
-    ([1.00, 1.10], [0.95, 1.05], False),
-    ([1.00, 1.10], [1.40, 1.35], True),
-    ([1.00, 1.02], [1.20, 0.90], False),
-    ([1.00, 1.10], [0.80, 1.05], False),
-    ([1.00, 1.30, 1.10], [0.60, 0.80, 0.70], True),
-    ([1.00, 1.30, 1.10], [0.80, 0.95, 0.90], False),
+CASES = (  # full and without: gains in dB, one for each seed
+    ([1.00, 1.10], [0.70, 0.60]),
+    ([1.00, 1.10], [0.95, 1.05]),
+    ([1.00, 1.10], [1.40, 1.35]),
+    ([1.00, 1.02], [1.20, 0.90]),
+    ([1.00, 1.10], [0.80, 1.05]),
+    ([1.00, 1.30, 1.10], [0.60, 0.80, 0.70]),
+    ([1.00, 1.30, 1.10], [0.80, 0.95, 0.90]),
+    ([1.00, 1.30, 1.10], [0.69, 0.99, 0.79]),  # just more than luck
+    ([1.00, 1.30, 1.10], [1.31, 1.61, 1.41]),
+    ([1.00, 1.30, 1.10], [0.71, 1.01, 0.81]),  # just not
+    ([1.00, 1.30, 1.10], [1.29, 1.59, 1.39]),
+    ([1.00, 1.30, 1.00, 1.30], [1.28, 1.58, 1.28, 1.58]),
+    ([1.00, 1.05], [0.80, 0.95]),  # `without` is spread more widely
+    ([1.00, 1.40, 1.10, 1.20], [1.45, 1.81, 1.60, 1.42]),  # only one difference is too small
+    ([1.00, 1.01, 1.02], [0.90, 1.10, 0.90]),  # large, but of both signs
+    ([1.30, 1.10], [1.00, 0.85]),
 )
 
 
-def _mean(values):
-    return sum(values) / len(values)
+def _more(differences, spread):
+    return all(d > spread for d in differences) or all(d < -spread for d in differences)
+
+
+def _differences(full, without):
+    return [w - f for f, w in zip(full, without, strict=True)]
+
+
+def _spread(values):
+    return max(values) - min(values)
+
+
+def _beyond(full, without, limit):
+    d = _differences(full, without)
+    return all(x > limit for x in d) or all(x < -limit for x in d)
+
+
+def _right(full, without):
+    return _beyond(full, without, _spread(full))
+
+
+RULES = {  # what to say to a rule that is nearly right
+    "It is the wrong way round: True means that the difference is larger than luck.": (
+        lambda f, w: not _right(f, w)
+    ),
+    "This compares the means. One seed may then speak for the other: look at each difference by "
+    "itself.": lambda f, w: abs(sum(_differences(f, w))) / len(f) > _spread(f),
+    "A network without an idea may also be better, beyond luck: full = [1.0, 1.1] and without = "
+    "[1.4, 1.35] are True.": lambda f, w: all(x < -_spread(f) for x in _differences(f, w)),
+    "A network without an idea may also be worse: full = [1.0, 1.1] and without = [0.7, 0.6] are "
+    "True.": lambda f, w: all(x > _spread(f) for x in _differences(f, w)),
+    "The sign counts: for one seed better and for another worse is no verdict.": lambda f, w: all(
+        abs(x) > _spread(f) for x in _differences(f, w)
+    ),
+    "This asks whether one seed is beyond luck. The rule asks it of every seed: `all`.": (
+        lambda f, w: any(abs(x) > _spread(f) for x in _differences(f, w))
+    ),
+    "Same signs are not enough: each difference must also be larger than the distance in `full`.": (
+        lambda f, w: _beyond(f, w, 0)
+    ),
+    "Luck is measured in `full` alone, from its best to its worst. `without` has no part in it.": (
+        lambda f, w: _beyond(f, w, _spread(w))
+    ),
+    "That the two lists do not overlap is not enough: compare seed by seed.": (
+        lambda f, w: max(w) < min(f) or min(w) > max(f)
+    ),
+}
+LESS = (
+    *(statistics.stdev, statistics.pstdev, lambda f: 1.4 * statistics.stdev(f)),
+    *(lambda f: _spread(f) / 2, lambda f: _spread(f) / 1.2),
+)
+NARROW = (
+    "This takes too little for luck, as a standard deviation does, or half of the distance. By the "
+    "rule, luck is all of it: `max(full) - min(full)`."
+)
 
 
 def _luck(answer):
     verdicts = []
-    for full, without, _right in CASES:
+    for full, without in CASES:
         verdict = call(answer, full, without)
         if isinstance(verdict, torch.Tensor) and verdict.numel() == 1:
             verdict = verdict.item()
         if not isinstance(verdict, bool | int) or verdict not in (0, 1):
             return f"Your function returned {describe(verdict)}; expected True or False."
-        verdicts.append(bool(verdict))
-    expected = [right for _, _, right in CASES]
-    if verdicts == expected:
-        return None
-    if verdicts == [not right for right in expected]:
-        return "It is the wrong way round: True means that the difference is larger than luck."
-    spreads = [max(full) - min(full) for full, _, _ in CASES]
-    means = [abs(_mean(w) - _mean(f)) > s for (f, w, _), s in zip(CASES, spreads, strict=True)]
-    if verdicts == means and means != expected:
-        return (
-            "This compares the means. One seed may then speak for the other: look at each "
-            "difference by itself."
-        )
-    if verdicts[2] is False and verdicts[0] is True:
-        return (
-            "A network without an idea may also be better, beyond luck: case full = [1.0, 1.1], "
-            "without = [1.4, 1.35] gives False."
-        )
-    full, without, right = next(
-        case for case, one in zip(CASES, verdicts, strict=True) if one != case[2]
+        verdicts.append(int(verdict))
+    right = [_right(*case) for case in CASES]
+    wrong = [case for case, one, good in zip(CASES, verdicts, right, strict=True) if one != good]
+    full, without = wrong[0] if wrong else CASES[0]
+    likely = {sentence: [rule(*case) for case in CASES] for sentence, rule in RULES.items()}
+    likely |= {NARROW: tuple([_beyond(f, w, limit(f)) for f, w in CASES] for limit in LESS)}
+    otherwise = (
+        f"For full = {full} and without = {without} the answer should be "
+        f"{_right(full, without)}. Write down each difference, and the distance between the best "
+        "and the worst of `full`."
     )
-    return (
-        f"For full = {full} and without = {without} the answer should be {right}. Write down each "
-        "difference, and the distance between the best and the worst of `full`."
-    )
+    compare(verdicts, right, likely, otherwise)
 
 
 LUCK = Exercise(
@@ -283,6 +353,17 @@ def more_than_luck(full, without):
     wrong={
         "lambda f, w: abs(sum(w) - sum(f)) / len(f) > max(f) - min(f)": "means",
         "lambda f, w: all(b < a - (max(f) - min(f)) for a, b in zip(f, w))": "may also be better",
+        "lambda f, w: all(abs(b - a) > max(f) - min(f) for a, b in zip(f, w))": "sign counts",
+        "lambda f, w: any(abs(b - a) > max(f) - min(f) for a, b in zip(f, w))": "every seed",
+        "lambda f, w: all(b > a for a, b in zip(f, w)) or all(b < a for a, b in zip(f, w))": (
+            "not enough"
+        ),
+        "lambda f, w: max(w) < min(f) or min(w) > max(f)": "overlap",
+        "lambda f, w: (lambda s, d: all(x > s for x in d) or all(x < -s for x in d))"
+        "(1.4 * torch.tensor(f).std(), [b - a for a, b in zip(f, w)])": "standard deviation",
+        "lambda f, w: (lambda s, d: all(x > s for x in d) or all(x < -s for x in d))"
+        "((max(f) - min(f)) / 1.2, [b - a for a, b in zip(f, w)])": "too little for luck",
+        "lambda f, w: all(abs(b - a) > max(w) - min(w) for a, b in zip(f, w))": "no part in it",
         "lambda f, w: True": "should be False",
         "lambda f, w: 0.3": "True or False",
         "lambda f, w: not (all(b - a > max(f) - min(f) for a, b in zip(f, w)) or "

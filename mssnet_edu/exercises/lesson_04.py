@@ -1,12 +1,10 @@
 """Exercises of notebook 04, from deblurring to 8x."""
 
-import math
-
 import torch
 
 from mssnet_edu import degrade
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import as_number, as_photo, call, is_close
+from mssnet_edu.exercises.check_helpers import as_number, as_photo, call, compare, is_close, random
 
 __all__ = ["EXERCISES"]
 
@@ -15,37 +13,41 @@ __all__ = ["EXERCISES"]
 
 
 def _upscale_by_repair(answer):
-    generator = torch.Generator().manual_seed(3)
-    for factor, sides in ((4, (10, 12)), (2, (9, 8)), (8, (5, 6))):
-        small = torch.rand(3, *sides, generator=generator)
+    for factor, sides, dark in ((4, (10, 12), 0.1), (2, (9, 8), 0.3), (8, (5, 6), 0.2)):
+        small = random(factor, 3, *sides)
+        calls = []
 
-        def repair(picture):  # any step that keeps the size will do
-            return (picture - 0.1).clamp(min=0) ** 1.5
+        def repair(picture, dark=dark, calls=calls):  # any step that keeps the size will do
+            calls.append(picture)
+            return (picture - dark).clamp(min=0) ** 1.5
 
         shape = 3, sides[0] * factor, sides[1] * factor
         returned = call(answer, small, factor, repair)
         if isinstance(returned, torch.Tensor) and tuple(returned.shape) == tuple(small.shape):
             return "Your answer is as small as the photo. The repair keeps the size: enlarge first."
         returned = as_photo(returned, shape, "Your answer")
+        called = len(calls)
         large = degrade.enlarge(small, factor)
-        if is_close(returned, repair(large), absolute=1e-4):
-            continue
-        if is_close(returned, large, absolute=1e-4):
-            return "This is enlarged, but not repaired yet."
-        if is_close(returned, degrade.enlarge(repair(small), factor), absolute=1e-4):
-            return (
-                "This repairs the small photo, and then enlarges it. So the repair never sees the "
-                "blur that the enlargement makes. Turn the two steps round."
-            )
-        if is_close(returned, repair(degrade.enlarge(small, factor, "nearest")), absolute=1e-4):
-            return (
-                "This enlarges by squares. Squares are no blur; the smooth enlargement is "
-                '"bicubic", which `me.degrade.enlarge` does by itself.'
-            )
-        if is_close(returned, repair(repair(large)), absolute=1e-4):
-            return "This repairs twice. Once is asked for."
-        return "These are not the pixels of a smooth enlargement that was then repaired."
-    return None
+        others = [degrade.enlarge(small, factor, how) for how in ("nearest", "bilinear")]
+        if not called and not is_close(returned, large, absolute=1e-4):
+            return "Your function never calls the `repair` that it is given: `repair(picture)`."
+        likely = {
+            "This is enlarged, but not repaired yet.": large,
+            "This repairs the small photo, and then enlarges it. So the repair never sees the "
+            "blur that the enlargement makes. Turn the two steps round.": degrade.enlarge(
+                repair(small), factor
+            ),
+            "This enlarges in another way, by squares or by straight lines. The smooth "
+            'enlargement is "bicubic", which `me.degrade.enlarge` does by itself.': tuple(
+                repair(other) for other in others
+            ),
+            "This repairs twice. Once is asked for.": repair(repair(large)),
+            "What `repair` takes away is returned here. Return what it gives.": (
+                large - repair(large)
+            ),
+        }
+        otherwise = "These are not the pixels of a smooth enlargement that was then repaired."
+        compare(returned, repair(large), likely, otherwise)
 
 
 BY_REPAIR = Exercise(
@@ -84,7 +86,16 @@ def upscale_by_repair(small, factor, repair):
             "squares"
         ),
         "lambda small, factor, repair: repair(repair(me.degrade.enlarge(small, factor)))": "twice",
-        "lambda small, factor, repair: torch.zeros(3, 2, 2)": "expected (3",
+        "lambda small, factor, repair: me.classical.unsharp_mask(me.degrade.enlarge(small, factor))"
+        "": "never calls",
+        "lambda small, factor, repair: (me.degrade.enlarge(small, factor) - 0.1).clamp(min=0)": (
+            "never calls"
+        ),
+        "lambda small, factor, repair: repair(me.degrade.enlarge(small, factor, 'bilinear'))": (
+            "straight lines"
+        ),
+        "lambda small, factor, repair: repair(me.degrade.enlarge(small, 4))": "expected (3",
+        "lambda small, factor, repair: repair": "is a function",
     },
 )
 
@@ -92,13 +103,8 @@ def upscale_by_repair(small, factor, repair):
 # --- 04-b -----------------------------------------------------------------------------------------
 
 
-def _candidates(count, seed):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.rand(3, 6, 8, generator=generator) for _ in range(count)]
-
-
-def _chances(count, seed):
-    weights = torch.rand(count, generator=torch.Generator().manual_seed(seed)) + 0.1
+def _chances(count):
+    weights = random(count, count) + 0.1
     return (weights / weights.sum()).tolist()
 
 
@@ -108,34 +114,44 @@ def _expected_error(guess, candidates, chances):
 
 
 def _safest(answer):
-    for count, seed in ((5, 1), (2, 2), (8, 3)):
-        candidates, chances = _candidates(count, seed), _chances(count, seed + 9)
+    for count, sides in ((5, (6, 8)), (2, (4, 9)), (8, (7, 5))):
+        candidates, chances = list(random(count + 9, count, 3, *sides)), _chances(count)
         stack = torch.stack(candidates)
         returned = call(answer, candidates, chances)
         if isinstance(returned, torch.Tensor) and is_close(returned, stack.sum(0), absolute=1e-4):
             return "This is the sum of all candidates. What part of the bill is each of them?"
         returned = as_photo(returned, candidates[0].shape, "Your answer")
-        right = (stack * torch.tensor(chances)[:, None, None, None]).sum(0)
-        if is_close(returned, right, absolute=1e-4):
-            continue
-        best = _expected_error(right, candidates, chances)
-        if is_close(returned, stack.mean(0), absolute=1e-4):
-            return "This counts all candidates alike. They are not equally likely."
-        if is_close(returned, stack.median(0).values, absolute=1e-4):
-            return (
-                "This is the median. It is best where errors count as they are; here they are "
-                "squared."
-            )
-        if any(is_close(returned, one, absolute=1e-4) for one in candidates):
-            ratio = _expected_error(returned, candidates, chances) / best
-            return (
-                "This is one of the candidates. If another one is the truth, it pays: its expected "
-                f"squared error is {ratio:.1f} times that of the best picture, which is none of "
-                "them."
-            )
-        cost = _expected_error(returned, candidates, chances)
-        return f"The expected squared error of your picture is {cost:.4f}; {best:.4f} is possible."
-    return None
+        weights = torch.tensor(chances)[:, None, None, None]
+        right = (stack * weights).sum(0)
+        cost, best = (_expected_error(one, candidates, chances) for one in (returned, right))
+        likely = {
+            "This counts all candidates alike. They are not equally likely.": stack.mean(0),
+            "This is the median. It is best where errors count as they are; here they are "
+            "squared.": stack.median(0).values,
+            "This is one of the candidates. If another one is the truth, it pays: its expected "
+            f"squared error is {cost / best:.1f} times that of the best picture, which is none "
+            "of them.": tuple(candidates),
+            "The chances sum to 1 already, so there is nothing left to divide by.": (
+                right / count,
+                right / (count - 1),
+            ),
+            "This squares the chances. Each photo counts by its own chance, as it is.": (
+                (stack * weights**2).sum(0),
+                (stack * weights**2).sum(0) / (weights**2).sum(),
+            ),
+            "Here the *unlikely* candidates count more. Weigh each by its chance.": (
+                (stack * (1 - weights)).sum(0) / (count - 1),
+                (stack * (1 - weights)).sum(0),
+                (stack / weights).sum(0) / (1 / weights).sum(),
+            ),
+            "This is one grey everywhere. The mean is taken pixel by pixel.": (
+                right.mean().expand_as(right)
+            ),
+        }
+        otherwise = (
+            f"The expected squared error of your picture is {cost:.4f}; {best:.4f} is possible."
+        )
+        compare(returned, right, likely, otherwise)
 
 
 SAFEST = Exercise(
@@ -173,6 +189,10 @@ def safest(candidates, chances):
         "lambda c, p: torch.stack(c).median(0).values": "median",
         "lambda c, p: torch.zeros_like(c[0])": "is possible",
         "lambda c, p: sum(c)": "What part",
+        "lambda c, p: c[p.index(max(p))]": "one of the candidates",
+        "lambda c, p: sum(a * b for a, b in zip(c, p)) / len(c)": "nothing left to divide",
+        "lambda c, p: sum(a * b**2 for a, b in zip(c, p))": "squares the chances",
+        "lambda c, p: sum(a * (1 - b) for a, b in zip(c, p)) / (len(c) - 1)": "*unlikely*",
         "lambda c, p: 0.5": "expected a photo",
     },
 )
@@ -181,29 +201,47 @@ def safest(candidates, chances):
 # --- 04-c -----------------------------------------------------------------------------------------
 
 
+ALIKE = "Dark and light are not equally likely."
+
+
+ALIKE = "Dark and light are not equally likely."
+
+
 def _painted(answer):
-    cases = [
-        (0.2, 0.1, 0.9, "L2", 0.74), (0.2, 0.1, 0.9, "L1", 0.9), (0.7, 0.1, 0.9, "L1", 0.1),
-        (0.7, 0.0, 1.0, "L2", 0.3), (0.125, 0.2, 0.6, "L1", 0.6), (0.125, 0.2, 0.6, "L2", 0.55),
-    ]  # fmt: skip
-    for share, dark, light, loss, right in cases:
+    cases = (
+        *((0.2, 0.1, 0.9, "L2"), (0.2, 0.1, 0.9, "L1"), (0.7, 0.1, 0.9, "L1")),
+        *((0.7, 0.05, 1.0, "L2"), (0.125, 0.2, 0.6, "L1"), (0.125, 0.2, 0.6, "L2")),
+        *((0.48, 0.3, 0.8, "L1"), (0.52, 0.3, 0.8, "L1"), (0.52, 0.3, 0.8, "L2")),
+    )
+    for share, dark, light, loss in cases:
         returned = as_number(call(answer, share, dark, light, loss), "What your function returns")
-        if is_close(returned, right, absolute=2e-3):
-            continue
         mean = share * dark + (1 - share) * light
+        often, rare = (dark, light) if share > 0.5 else (light, dark)
         case = f"painted({share}, {dark}, {light}, {loss!r}) gives {returned:.3g}. "
-        if loss == "L1" and is_close(returned, mean, absolute=2e-3):
-            return case + "That is the mean. L1 is kept smallest by the median: which value leads?"
-        if loss == "L1" and is_close(returned, dark + light - right, absolute=2e-3):
-            return case + "That is the rarer of the two values. The median is the other one."
-        if loss == "L2" and is_close(returned, dark + light - mean, absolute=2e-3):
-            return case + "The shares are the wrong way round: `share` is that of the dark value."
-        if loss == "L2" and (is_close(returned, dark) or is_close(returned, light)):
-            return case + "L2 is kept smallest by the mean, which lies between the two."
-        if loss == "L2" and is_close(returned, (dark + light) / 2, absolute=2e-3):
-            return case + "Dark and light are not equally likely: weigh them by their shares."
-        return case + f"{right:.3g} is right."
-    return None
+        if loss == "L1":
+            likely = {
+                "That is the mean. L1 is kept smallest by the median: which value leads?": mean,
+                "That is the rarer of the two values. The median is the other one.": rare,
+                ALIKE: (dark + light) / 2,
+                "That is a share. A brightness is asked for: `dark` or `light`.": share,
+            }
+            compare(returned, often, likely, f"{often:.3g} is right.", case=case)
+            continue
+        likely = {
+            "The shares are the wrong way round: `share` is that of the dark value.": (
+                dark + light - mean
+            ),
+            "L2 is kept smallest by the mean, which lies between the two.": (dark, light),
+            ALIKE: (dark + light) / 2,
+            "The rest is a share, too: `1 - share` of the light.": (
+                share * dark + light,
+                share * (dark + light),
+            ),
+            "L2 counts the squares of *errors*. The values themselves are not squared.": tuple(
+                (share * dark**2 + (1 - share) * light**2) ** p for p in (0.5, 1)
+            ),
+        }
+        compare(returned, mean, likely, f"{mean:.3g} is right.", case=case)
 
 
 PAINTED = Exercise(
@@ -246,6 +284,18 @@ def painted(share, dark, light, loss):
         "lambda s, d, b, loss: s * d + (1 - s) * b if loss == 'L2' else min(d, b)": "rarer",
         "lambda s, d, b, loss: b": "mean, which lies between",
         "lambda s, d, b, loss: (d + b) / 2": "equally likely",
+        "lambda s, d, b, loss: s * d + (1 - s) * b if loss == 'L2' else (d if s > 0.3 else b)": (
+            "rarer"
+        ),
+        "lambda s, d, b, loss: s * d + (1 - s) * b if loss == 'L2' else (d if s > 0.69 else b)": (
+            "rarer"
+        ),
+        "lambda s, d, b, loss: s * d + (1 - s) * b if loss == 'L2' else b": "rarer",
+        "lambda s, d, b, loss: s * d + (1 - s) * b if loss == 'L2' else (d + b) / 2": (
+            "equally likely"
+        ),
+        "lambda s, d, b, loss: s * d + b": "`1 - share`",
+        "lambda s, d, b, loss: (s * d**2 + (1 - s) * b**2) ** 0.5": "not squared",
         "lambda s, d, b, loss: 'dark'": "expected a number",
     },
 )
@@ -255,22 +305,39 @@ def painted(share, dark, light, loss):
 
 
 def _floor(answer):
-    for one, mean_of_n, n in ((5.0, 3.0, 4), (10.0, 6.0, 16), (8.0, 8.0, 3), (4.0, 2.0, 4)):
-        right = math.sqrt(max(0.0, (n * mean_of_n**2 - one**2) / (n - 1)))
-        returned = as_number(call(answer, one, mean_of_n, n), "What your function returns")
-        if is_close(returned, right, absolute=5e-3):
-            continue
+    cases = ((5, 3, 4), (10, 6, 16), (8, 8, 3), (6, 2, 9), (7, 3, 2), (9, 2.5, 10))
+    for one, mean_of_n, n in cases:
+        squared = (n * mean_of_n**2 - one**2) / (n - 1)
+        right = max(0, squared) ** 0.5
+        returned = call(answer, one, mean_of_n, n)
+        if isinstance(returned, complex):
+            return "The square has come out below 0, and its root is no distance: `max(0, …)`."
+        returned = as_number(returned, "What your function returns")
+        likely = {
+            "That is its square: take the root.": (max(0, squared), squared),
+            "The square has come out below 0: then the floor is 0, not more.": (
+                abs(squared) ** 0.5
+            ),
+            "That still holds a part of the spread, an n-th of its square.": mean_of_n,
+            "That is the spread. The floor is the other unknown.": tuple(
+                abs(one**2 - square) ** 0.5 for square in (squared, right**2)
+            ),
+            "This is divided by n. `n` times the floor's square, minus one floor's square, "
+            "leaves n - 1 of them.": (max(0, n * mean_of_n**2 - one**2) ** 0.5 / n**0.5),
+            "This is n - 1 floors' squares: divide.": (max(0, n * mean_of_n**2 - one**2) ** 0.5),
+            "Distances are added here. It is their squares that add up.": (
+                (n * mean_of_n - one) / (n - 1),
+                mean_of_n - one / n,
+            ),
+            "This takes the floor for 0, so that only the spread is left, an n-th of it.": (
+                one / n**0.5
+            ),
+        }
+        otherwise = "Two equations, two unknowns: subtract one from n times the other."
         case = (
             f"floor({one:g}, {mean_of_n:g}, {n}) gives {returned:.4g}, but {right:.4g} is right. "
         )
-        if is_close(returned, right**2, absolute=5e-3):
-            return case + "That is its square: take the root."
-        if is_close(returned, mean_of_n, absolute=5e-3):
-            return case + "That still holds a part of the spread, an n-th of its square."
-        if is_close(returned, math.sqrt(max(0.0, one**2 - right**2)), absolute=5e-3):
-            return case + "That is the spread. The floor is the other unknown."
-        return case + "Two equations, two unknowns: subtract one from n times the other."
-    return None
+        compare(returned, right, likely, otherwise, case=case)
 
 
 FLOOR = Exercise(
@@ -286,7 +353,8 @@ $$ \\text{distance}^2 = \\text{floor}^2 + \\frac{\\text{spread}^2}{n} $$
 You have measured two distances: of `one` draw, and of the `mean_of_n` draws.
 
 **Your turn.** Complete the function. It returns the floor: the distance that would be left of the
-mean of very many draws.
+mean of very many draws. A measurement may be slightly off: if the square comes out below 0, the
+floor is 0.
 """,
     stub="""
 def floor(one, mean_of_n, n):
@@ -298,7 +366,7 @@ def floor(one, mean_of_n, n):
         "Write the equation twice, for 1 and for n. What is left when you take the first away from "
         "n times the second?",
         "`n * mean_of_n**2 - one**2` is `(n - 1)` times the floor's square. Then "
-        "`max(0, …) ** 0.5`, as a measurement may be slightly off.",
+        "`max(0, …) ** 0.5`.",
     ),
     solution="""
 def floor(one, mean_of_n, n):
@@ -312,7 +380,13 @@ def floor(one, mean_of_n, n):
         "lambda one, m, n: (n * m**2 - one**2) / (n - 1)": "take the root",
         "lambda one, m, n: m": "n-th",
         "lambda one, m, n: max(0, (one**2 - m**2) * n / (n - 1)) ** 0.5": "spread",
-        "lambda one, m, n: one / n**0.5": "Two equations",
+        "lambda one, m, n: one / n**0.5": "takes the floor for 0",
+        "lambda one, m, n: abs((n * m**2 - one**2) / (n - 1)) ** 0.5": "the floor is 0",
+        "lambda one, m, n: ((n * m**2 - one**2) / (n - 1)) ** 0.5": "no distance",
+        "lambda one, m, n: (n * m - one) / (n - 1)": "squares that add up",
+        "lambda one, m, n: max(0, (n * m**2 - one**2) / n) ** 0.5": "divided by n",
+        "lambda one, m, n: max(0, n * m**2 - one**2) ** 0.5": "divide",
+        "lambda one, m, n: (one + m) / 2": "Two equations",
         "lambda one, m, n: 'none'": "expected a number",
     },
 )

@@ -5,56 +5,66 @@ import torch.nn.functional as F
 
 from mssnet_edu.exercises import Exercise
 from mssnet_edu.exercises.check_helpers import (
-    Mistake,
     as_number,
+    as_tensor,
     call,
+    compare,
     describe,
-    is_close,
+    random,
 )
 
 __all__ = ["EXERCISES"]
-
-
-def _tensor(value, shape, name="What your function returns"):
-    if not isinstance(value, torch.Tensor):
-        raise Mistake(f"{name} is {describe(value)}; expected a tensor of shape {tuple(shape)}.")
-    if tuple(value.shape) != tuple(shape):
-        raise Mistake(f"{name} has the shape {tuple(value.shape)}; expected {tuple(shape)}.")
-    return value.detach().float()
-
-
-def _map(seed, channels=6, height=4, width=5):
-    return torch.randn(channels, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 # --- 05-a -----------------------------------------------------------------------------------------
 
 
 def _similar(answer):
-    features = _map(1)
-    returned = _tensor(call(answer, features, 2, 3), (4, 5))
-    chosen = features[:, 2, 3][:, None, None]
-    dots = (features * chosen).sum(0)
-    lengths = features.norm(dim=0)
-    right = dots / (lengths * chosen.norm())
-    if is_close(returned, right, absolute=1e-4):
-        return None
-    if is_close(returned, dots, absolute=1e-4):
-        return "These are the products alone: a long vector would seem similar to everything."
-    if is_close(returned, dots / lengths, absolute=1e-4) or is_close(
-        returned, dots / chosen.norm(), absolute=1e-4
-    ):
-        return "Only one of the two lengths was divided by. The chosen vector has one, too."
-    if is_close(returned, (features - chosen).norm(dim=0), absolute=1e-4):
-        return "This is a distance. It is 0 for equal vectors; a similarity is 1."
-    swapped = features[:, 3, 2] if features.shape[1] > 3 else chosen[:, 0, 0]
-    other = (features * swapped[:, None, None]).sum(0) / (lengths * swapped.norm())
-    if is_close(returned, other, absolute=1e-4):
-        return "Row and column are mixed up: the row comes first, features[:, row, column]."
-    return (
-        "The numbers are not right. For each cell: the sum over channels of its vector times the "
-        "chosen one, divided by both lengths."
-    )
+    for shape, row, column in (((6, 4, 5), 2, 3), ((5, 7, 3), 6, 1), ((4, 3, 8), 0, 5)):
+        features = random(row, *shape) - 0.4
+        returned = as_tensor(call(answer, features, row, column), shape[1:])
+        chosen = features[:, row, column][:, None, None]
+        dots, lengths = (features * chosen).sum(0), features.norm(dim=0)
+        right = dots / (lengths * chosen.norm())
+        swapped = features[:, column % shape[1], row % shape[2]][:, None, None]
+        likely = {
+            "These are the products alone: a long vector would seem similar to everything.": dots,
+            "Only one of the two lengths was divided by. Each of the two vectors has one.": (
+                dots / lengths,
+                dots / chosen.norm(),
+                dots / lengths**2,
+                dots / chosen.norm() ** 2,
+            ),
+            "This divides by the length of the whole map. Each cell's vector has its own: "
+            "`features.norm(dim=0)`.": (
+                dots / features.norm(),
+                dots / (features.norm() * chosen.norm()),
+            ),
+            "This is a distance. It is 0 for equal vectors; a similarity is 1.": (
+                (features - chosen).norm(dim=0),
+                1 - right,
+                torch.acos(right.clamp(-1, 1)),
+            ),
+            "This is a mean over the channels. The products are summed.": (right / shape[0]),
+            "Vectors that point opposite ways have a similarity of -1: keep the sign.": (
+                right.abs(),
+                right**2,
+                right.clamp(min=0),
+            ),
+            "Row and column are mixed up: the row comes first, features[:, row, column].": (
+                F.cosine_similarity(features, swapped, dim=0)
+            ),
+            "`row` and `column` do not matter here: this compares with a cell that is always "
+            "the same.": (
+                F.cosine_similarity(features, features[:, :1, :1], dim=0),
+                F.cosine_similarity(features, features[:, -1:, -1:], dim=0),
+            ),
+        }
+        otherwise = (
+            "The numbers are not right. For each cell: the sum over channels of its "
+            "vector times the chosen one, divided by both lengths."
+        )
+        compare(returned, right, likely, otherwise)
 
 
 SIMILAR = Exercise(
@@ -92,7 +102,15 @@ def similar_to(features, row, column):
     wrong={
         "lambda f, r, c: (f * f[:, r, c][:, None, None]).sum(0)": "products alone",
         "lambda f, r, c: (f * f[:, r, c][:, None, None]).sum(0) / f.norm(dim=0)": "Only one",
+        "lambda f, r, c: (f * f[:, r, c][:, None, None]).sum(0) / f.norm(dim=0) ** 2": "Only one",
+        "lambda f, r, c: (f * f[:, r, c][:, None, None]).sum(0) / f.norm()": "whole map",
         "lambda f, r, c: (f - f[:, r, c][:, None, None]).norm(dim=0)": "distance",
+        "lambda f, r, c: 1 - solved(f, r, c)": "distance",
+        "lambda f, r, c: solved(f, r, c) / len(f)": "summed",
+        "lambda f, r, c: solved(f, r, c).abs()": "keep the sign",
+        "lambda f, r, c: solved(f, c, r)": "mixed up",
+        "lambda f, r, c: solved(f, 0, 0)": "do not matter",
+        "lambda f, r, c: solved(f, 2, 3)": "IndexError",
         "lambda f, r, c: f[:, r, c]": "expected",
         "lambda f, r, c: 1.0": "expected a tensor",
     },
@@ -103,36 +121,52 @@ def similar_to(features, row, column):
 
 
 def _borrowed(photo, values, width):
-    means = []
-    for here in photo:
-        weights = torch.exp(-(((photo - here) / width) ** 2))
-        means.append((weights * values).sum() / weights.sum())
-    return torch.stack(means)
+    weights = torch.exp(-(((photo[:, None] - photo) / width) ** 2))
+    return weights @ values / weights.sum(1)
 
 
 def _borrow(answer):
-    generator = torch.Generator().manual_seed(3)
-    photo = torch.tensor([0.1, 0.12, 0.1, 0.8, 0.82, 0.8, 0.3])
-    for values in (torch.rand(7, generator=generator), torch.ones(7)):
-        returned = _tensor(call(answer, photo, values, 0.2), (7,))
-        if is_close(returned, _borrowed(photo, values, 0.2), absolute=1e-4):
-            continue
-        closeness = torch.exp(-(((photo[:, None] - photo) / 0.2) ** 2))
-        if is_close(returned, closeness @ values, absolute=1e-4):
-            return "The weights do not sum to 1: divide by their sum, or a constant grows."
-        if is_close(returned, _borrowed(values, values, 0.2), absolute=1e-4):
-            return "This compares the values. The weights must come from the photo."
-        if is_close(returned, values.mean().expand(7), absolute=1e-4):
-            return (
-                "All cells became the same mean. A weight must depend on the photo at both cells."
-            )
-        if is_close(returned, values, absolute=1e-4):
-            return "Nothing has changed: each cell should become a mean of all."
-        return (
-            "The numbers are not right. For cell i: weights from photo and photo[i], then the "
-            "weighted mean of all values."
+    for count, width in ((7, 0.2), (5, 0.5), (9, 0.1)):
+        photo, values = random(count, count), random(count + 9, count) - 0.2
+        returned = as_tensor(call(answer, photo, values, width), (count,))
+        apart = photo[:, None] - photo
+        weights = torch.exp(-((apart / width) ** 2))
+        unlike = torch.exp((apart / width) ** 2)
+        exponential = torch.exp(-(apart / width).abs())
+        likely = {
+            "The weights do not sum to 1: divide by their sum, or a constant grows.": (
+                weights @ values,
+                weights @ values / count,
+            ),
+            "Each pixel has weights of its own, and so a sum of its own to divide by.": (
+                weights @ values / weights.sum()
+            ),
+            "This compares the values. The weights must come from the photo.": (
+                _borrowed(values, values, width)
+            ),
+            "This mixes the photo. The mean is taken of the values.": _borrowed(
+                photo, photo, width
+            ),
+            "All cells became the same mean. A weight must depend on the photo at both cells.": (
+                values.mean().expand(count)
+            ),
+            "Nothing has changed: each cell should become a mean of all.": values,
+            "The minus is missing: here the pixels that look *unlike* count more.": (
+                unlike @ values / unlike.sum(1)
+            ),
+            "The whole quotient is squared: `((photo - here) / width) ** 2`.": (
+                exponential @ values / exponential.sum(1),
+                _borrowed(photo, values, width**0.5),
+            ),
+            "`width` is not used as it is given: divide the difference by it, before the square.": (
+                *(_borrowed(photo, values, w) for w in (0.2, 1, 1 / width, 2**0.5 * width)),
+            ),
+        }
+        otherwise = (
+            "The numbers are not right. For cell i: weights from photo and photo[i], "
+            "then the weighted mean of all values."
         )
-    return None
+        compare(returned, _borrowed(photo, values, width), likely, otherwise)
 
 
 BORROW = Exercise(
@@ -170,11 +204,19 @@ def borrow(photo, values, width):
     "if the smooth feature knows nothing of a thing, no weight can bring it back.",
     wrong={
         "lambda p, v, w: torch.exp(-(((p[:, None] - p) / w) ** 2)) @ v": "sum to 1",
+        "lambda p, v, w: (lambda k: k @ v / k.sum())(torch.exp(-(((p[:, None] - p) / w) ** 2)))": (
+            "sum of its own"
+        ),
+        "lambda p, v, w: (lambda k: k @ v / k.sum(1))(torch.exp(((p[:, None] - p) / w) ** 2))": (
+            "minus"
+        ),
+        "lambda p, v, w: solved(p, v, w**0.5)": "whole quotient",
+        "lambda p, v, w: solved(p, v, 0.2)": "`width`",
+        "lambda p, v, w: solved(p, v, 1)": "`width`",
+        "lambda p, v, w: solved(v, v, w)": "must come from the photo",
+        "lambda p, v, w: solved(p, p, w)": "mixes the photo",
         "lambda p, v, w: v.mean().expand(len(v))": "same mean",
         "lambda p, v, w: v": "Nothing has changed",
-        "lambda p, v, w: (lambda k: k @ v / k.sum(1))(torch.exp(-(((v[:, None] - v) / w) ** 2)))": (
-            "must come from the photo"
-        ),
         "lambda p, v, w: 0.5": "expected a tensor",
     },
 )
@@ -184,24 +226,43 @@ def borrow(photo, values, width):
 
 
 def _fixed(answer):
-    maps = [_map(seed, 3, 4, 4) + 2 for seed in range(5)]
-    returned = _tensor(call(answer, maps), (3, 4, 4))
-    mean = torch.stack(maps).mean(0)
-    right = mean - mean.mean((1, 2), keepdim=True)
-    if is_close(returned, right, absolute=1e-4):
-        return None
-    if is_close(returned, mean, absolute=1e-4):
-        return (
-            "This is the mean of the maps. Its own mean, one number a channel, is the same at each "
-            "place: take it off."
+    for count, shape in ((4, (3, 5, 7)), (2, (6, 4, 3)), (7, (5, 2, 8))):
+        stack = random(count, count, *shape) + random(count + 9, shape[0], 1, 1)
+        returned = as_tensor(call(answer, list(stack)), shape)
+        mean = stack.mean(0)
+
+        def without(*dims, mean=mean):
+            return mean - mean.mean(dims, keepdim=True)
+
+        right = without(1, 2)
+        likely = {
+            "This is the mean of the maps. Its own mean, one number a channel, is the same at "
+            "each place: take it off.": mean,
+            "Each channel has a mean of its own: average over the two last dimensions only.": (
+                without(0, 1, 2),
+                mean - mean.mean(),
+            ),
+            "Divide by how many maps there are, `len(maps)`: it is not always the same.": tuple(
+                right * count / n for n in (1, 5, 8, 10)
+            ),
+            "This takes off a mean over channels. The mean over places was asked for.": without(0),
+            "This takes off the mean of each row, or of each column. The mean over all places "
+            "was asked for: over both dimensions.": (
+                without(1),
+                without(2),
+                without(0, 1),
+                without(0, 2),
+            ),
+            "The sign is the wrong way round: the mean of the maps, minus its own mean.": -right,
+            "This looks at one map. What all photos share is in the mean of all of them.": (
+                *(one - one.mean((1, 2), keepdim=True) for one in stack),
+                *stack,
+            ),
+        }
+        otherwise = (
+            "The numbers are not right. First the mean over the maps, then take off its own mean."
         )
-    if is_close(returned, mean - mean.mean(), absolute=1e-4):
-        return "Each channel has a mean of its own: average over the two last dimensions only."
-    if is_close(returned, right * len(maps), absolute=1e-4):
-        return "This is a sum over the maps. Divide by how many there are."
-    if is_close(returned, mean - mean.mean(0), absolute=1e-4):
-        return "This takes off a mean over channels. The mean over places was asked for."
-    return "The numbers are not right. First the mean over the maps, then take off its own mean."
+        compare(returned, right, likely, otherwise)
 
 
 FIXED = Exercise(
@@ -237,8 +298,17 @@ def fixed_pattern(maps):
     wrong={
         "lambda maps: torch.stack(maps).mean(0)": "take it off",
         "lambda maps: torch.stack(maps).mean(0) - torch.stack(maps).mean()": "a mean of its own",
-        "lambda maps: sum(m - m.mean((1, 2), keepdim=True) for m in maps)": "a sum",
-        "lambda maps: maps[0]": "First the mean",
+        "lambda maps: solved(maps) * len(maps)": "`len(maps)`",
+        "lambda maps: solved(maps) * len(maps) / 5": "`len(maps)`",
+        "lambda maps: solved(maps[:1])": "one map",
+        "lambda maps: maps[0]": "one map",
+        "lambda maps: -solved(maps)": "wrong way round",
+        "lambda maps: sum(m - m.mean(0) for m in maps) / len(maps)": "mean over channels",
+        "lambda maps: sum(m - m.mean(1, keepdim=True) for m in maps) / len(maps)": (
+            "over both dimensions"
+        ),
+        "lambda maps: torch.stack(maps).mean((0, 2, 3))": "expected",
+        "lambda maps: torch.stack(maps) - torch.stack(maps).mean(0)": "shape",
         "lambda maps: 0.0": "expected a tensor",
     },
 )
@@ -247,35 +317,71 @@ def fixed_pattern(maps):
 # --- 05-d -----------------------------------------------------------------------------------------
 
 
+def _thing(channels, n, row, column):
+    """Unit vectors, and one to look for: a cell is like it, and one with more channels opposite."""
+    features = random(n, channels, n, n) - 0.5
+    wanted = 0.9 * (random(n + 9, channels) - 0.5)
+    features[:, row, column] = wanted + 0.1 * (random(n + 1, channels) - 0.5)
+    features[:, column, row - 1] = -wanted
+    return F.normalize(features, dim=0), wanted
+
+
 def _find(answer):
-    for seed, size_px in ((5, 64), (6, 80), (7, 224)):
-        features = F.normalize(_map(seed, 8, 8, 8), dim=0)
-        row, column = (seed * 3) % 8, (seed * 5 + 1) % 8
-        wanted = features[:, row, column] * 3
+    for channels, n, row, column, size_px in (
+        (24, 7, 5, 2, 112),
+        (9, 8, 6, 1, 80),
+        (16, 5, 0, 3, 64),
+    ):
+        features, wanted = _thing(channels, n, row, column)
         place = call(answer, features, wanted, size_px)
         if isinstance(place, torch.Tensor) and place.numel() == 2:
             place = place.flatten().tolist()
         if not isinstance(place, list | tuple) or len(place) != 2:
-            raise Mistake(
+            return (
                 f"Your function returns {describe(place)}; expected two numbers, x and y in pixels."
             )
-        x, y = (as_number(v, "A coordinate") for v in place)
-        cell = size_px / 8
-        right = (column + 0.5) * cell, (row + 0.5) * cell
-        if is_close((x, y), right, absolute=1e-3):
-            continue
-        if is_close((y, x), right, absolute=1e-3):
-            return "x and y are exchanged: x goes with the column, y with the row."
-        if is_close((x, y), (column * cell, row * cell), absolute=1e-3):
-            return "This is the cell's upper left corner. Its middle is half a cell further."
-        if is_close((x, y), (column, row), absolute=1e-3) or is_close(
-            (x, y), (column + 0.5, row + 0.5), absolute=1e-3
-        ):
-            return "This is in cells. Multiply by the pixels that a cell is wide."
-        return (
-            f"The place was to be ({right[0]:.0f}, {right[1]:.0f}); you found ({x:.4g}, {y:.4g})."
+        x, y = place = [as_number(v, "A coordinate") for v in place]
+        cell_px, scores = size_px / n, (features * wanted[:, None, None]).sum(0)
+        right = [(column + 0.5) * cell_px, (row + 0.5) * cell_px]
+
+        def middle(cell, columns=n, cells=n, size_px=size_px):
+            row, column = divmod(int(cell), columns)
+            return [(column + 0.5) * size_px / cells, (row + 0.5) * size_px / cells]
+
+        best = scores.argmax()
+        likely = {
+            "x and y are exchanged: x goes with the column, y with the row.": right[::-1],
+            "This is a corner of the cell. Its middle is half a cell from the upper left one.": (
+                (column * cell_px, row * cell_px),
+                ((column + 1) * cell_px, (row + 1) * cell_px),
+            ),
+            "This is in cells. Multiply by the pixels that a cell is wide.": (
+                (column, row),
+                (column + 0.5, row + 0.5),
+            ),
+            "Half a cell is more than half a pixel: `(column + 0.5) * cell`.": [
+                column * cell_px + 0.5,
+                row * cell_px + 0.5,
+            ],
+            "`features` has (channels, n, n): n is the last of its sizes, and not always 8.": (
+                *(middle(best, c, c) for c in (channels, 8, 14, 16)),
+                *(middle(best, n, c) for c in (channels, 8, 14, 16)),
+                *(middle(best, c) for c in (channels, 8, 14, 16)),
+            ),
+            "This is the most *unlike* cell, or the one that is the most like or unlike: take "
+            "the largest product, with its sign.": (
+                middle(scores.argmin()),
+                middle(scores.abs().argmax()),
+            ),
+            "`//` leaves whole pixels only. A cell may be 12.8 pixels wide: divide by `/`.": (
+                ((column + 0.5) * (size_px // n), (row + 0.5) * (size_px // n)),
+                (right[0] // 1, right[1] // 1),
+            ),
+        }
+        otherwise = (
+            f"The place was to be ({right[0]:.4g}, {right[1]:.4g}); you found ({x:.4g}, {y:.4g})."
         )
-    return None
+        compare(place, right, likely, otherwise)
 
 
 FIND = Exercise(
@@ -311,13 +417,20 @@ def find(features, wanted, size_px):
     why="The answer can be off by up to half a cell each way: 7 pixels of 224 at 16 cells. "
     "With 32 or 64 cells it can be finer, if the features in them are.",
     wrong={
-        "lambda f, w, s: divmod(int((f * w[:, None, None]).sum(0).argmax()), f.shape[2])[::-1]": (
-            "in cells"
+        "lambda f, w, s: solved(f, w, s)[::-1]": "exchanged",
+        "lambda f, w, s: solved(f, w, f.shape[1])": "in cells",
+        "lambda f, w, s: [v - s / f.shape[1] / 2 for v in solved(f, w, s)]": "corner",
+        "lambda f, w, s: [v - s / f.shape[1] / 2 + 0.5 for v in solved(f, w, s)]": "half a pixel",
+        "lambda f, w, s: [(v + 0.5) * s / f.shape[0] for v in divmod(int((f * w[:, None, "
+        "None]).sum(0).argmax()), f.shape[0])[::-1]]": "n is the last",
+        "lambda f, w, s: [(v + 0.5) * s / 8 for v in divmod(int((f * w[:, None, "
+        "None]).sum(0).argmax()), 8)[::-1]]": "not always 8",
+        "lambda f, w, s: [v * f.shape[1] / 16 for v in solved(f, w, s)]": "not always 8",
+        "lambda f, w, s: solved(f, -w, s)": "*unlike*",
+        "lambda f, w, s: solved((f * w[:, None, None]).sum(0)[None].abs(), torch.ones(1), s)": (
+            "with its sign"
         ),
-        "lambda f, w, s: [(v + 0.5) * s / f.shape[2] for v in divmod(int((f * w[:, None, "
-        "None]).sum(0).argmax()), f.shape[2])]": "exchanged",
-        "lambda f, w, s: [v * s / f.shape[2] for v in divmod(int((f * w[:, None, "
-        "None]).sum(0).argmax()), f.shape[2])[::-1]]": "corner",
+        "lambda f, w, s: solved(f, w, s // f.shape[1] * f.shape[1])": "`//`",
         "lambda f, w, s: int((f * w[:, None, None]).sum(0).argmax())": "two numbers",
         "lambda f, w, s: (1.0, 2.0)": "The place was to be",
     },

@@ -1,65 +1,71 @@
 """Exercises of notebook 06, why hallucinated detail looks real."""
 
+import re
+
 import torch
 
 from mssnet_edu import degrade, metrics
 from mssnet_edu.exercises import Exercise
 from mssnet_edu.exercises.check_helpers import (
-    Mistake,
+    PER_CENT,
     as_number,
     as_photo,
     call,
+    compare,
     describe,
     is_close,
+    random,
 )
 
 __all__ = ["EXERCISES"]
-
-
-def _pictures(seed, factor=8):
-    """A calm large picture, and a small photo that it does not quite agree with."""
-    generator = torch.Generator().manual_seed(seed)
-    small = 0.4 + 0.2 * torch.rand(3, 5, 7, generator=generator)
-    large = degrade.enlarge(0.4 + 0.2 * torch.rand(3, 5, 7, generator=generator), factor)
-    return small, large + 0.05 * torch.randn(large.shape, generator=generator)
-
-
-def _detail(picture):
-    """What is left of a picture without its blocks' means."""
-    blocks = degrade.resample(picture, (5, 7))
-    return picture - degrade.resample(blocks, (40, 56), "nearest")
 
 
 # --- 06-a -----------------------------------------------------------------------------------------
 
 
 def _make_consistent(answer):
-    for seed in (1, 2):
-        small, large = _pictures(seed)
+    for seed, sides in ((1, (5, 7)), (2, (8, 4))):
+        # a calm large picture, and a small photo that it does not quite agree with
+        small, other = (0.3 + 0.3 * random(seed + i, 3, *sides) for i in (0, 10))
+        large = degrade.enlarge(other, 8)
+        large = large + 0.2 * random(seed + 20, *large.shape) - 0.1
         corrected = as_photo(call(answer, large, small), large.shape, "What your function returns")
-        squares = degrade.enlarge(small, 8, "nearest")
-        if is_close(corrected, large):
-            return "This is the answer, unchanged. Where is the small photo used?"
-        if is_close(corrected, squares):
-            return (
-                "This is the mosaic alone. It agrees with the small photo, but all of the answer's "
-                "detail is gone. Correct the answer instead of replacing it."
-            )
+        missing = small - degrade.downscale(large, 8)
+
+        def squares(blocks, size=large.shape[-2:]):
+            return degrade.resample(blocks, size, "nearest")
+
         agreement = metrics.consistency_db(corrected, small)
         before = metrics.consistency_db(large, small)
-        if agreement < 45:
-            if agreement < before - 3:
-                return (
-                    f"Now it agrees to {agreement:.1f} dB, less than before ({before:.1f} dB). Is "
-                    "a sign the wrong way round?"
-                )
-            return (
-                f"It agrees to {agreement:.1f} dB; before it was {before:.1f} dB, and 45 are asked "
-                "for. A correction must be spread over all 64 pixels of its block, as it is."
-            )
-        if metrics.psnr(0.5 + _detail(corrected), 0.5 + _detail(large)) < 30:
-            return "It agrees with the small photo, but the answer's own detail has changed."
-    return None
+        smooth = degrade.resample(missing, large.shape[-2:], "bicubic")
+        if agreement >= 45 and is_close(corrected - large, squares(missing), absolute=0.01):
+            continue
+        agrees = f"It agrees to {agreement:.1f} dB; before it was {before:.1f} dB, and 45 are asked"
+        likely = {
+            "This is the answer, unchanged. Where is the small photo used?": large,
+            "This is the mosaic alone. It agrees with the small photo, but all of the answer's "
+            "detail is gone. Correct the answer instead of replacing it.": squares(small),
+            f"Now it agrees to {agreement:.1f} dB, less than before ({before:.1f} dB). Is a "
+            "sign the wrong way round?": (large - squares(missing)),
+            "Multiplied, a block's detail grows or shrinks with its mean. Add the same number "
+            "to all 64 pixels.": (large * squares(small / degrade.downscale(large, 8))),
+            f"{agrees} for. A correction must be spread over all 64 pixels of its block, as it "
+            "is.": (large + squares(missing) / 64, large + squares(missing) / 8),
+            f"{agrees} for. The correction was made smooth: as squares, each block gets what "
+            "it misses.": (large + smooth, large + degrade.enlarge(missing, 8)),
+            f"{agrees} for. This corrects each colour of the whole picture. Each block has its "
+            "own mean.": (large + missing.mean((1, 2), keepdim=True), large + missing.mean()),
+            f"{agrees} for. The three colours are missing different amounts: keep them apart.": (
+                large + squares(missing.mean(0, keepdim=True).expand_as(missing))
+            ),
+            "This is the correction alone. Add it to the answer.": squares(missing),
+        }
+        otherwise = (
+            f"{agrees} for."
+            if agreement < 45
+            else "It agrees with the small photo, but the answer's own detail has changed."
+        )
+        compare(corrected, large + squares(missing), likely, otherwise)
 
 
 CONSISTENT = Exercise(
@@ -97,10 +103,17 @@ def make_consistent(answer, small):
     wrong={
         "lambda a, s: a": "unchanged",
         'lambda a, s: me.degrade.enlarge(s, 8, "nearest")': "mosaic",
-        "lambda a, s: a + me.degrade.resample(me.degrade.downscale(a, 8) - s, a.shape[-2:], "
-        '"nearest")': "sign",
+        "lambda a, s: 2 * a - solved(a, s)": "sign",
+        "lambda a, s: a + (solved(a, s) - a) / 64": "64 pixels",
+        "lambda a, s: a * me.degrade.resample(s / me.degrade.downscale(a, 8), a.shape[-2:], "
+        '"nearest")': "Multiplied",
         "lambda a, s: a + me.degrade.resample(s - me.degrade.downscale(a, 8), a.shape[-2:], "
-        '"nearest") / 64': "64 pixels",
+        '"bicubic")': "made smooth",
+        "lambda a, s: a + (s.mean((1, 2)) - a.mean((1, 2)))[:, None, None]": "its own mean",
+        "lambda a, s: a + (solved(a, s) - a).mean(0)": "keep them apart",
+        "lambda a, s: (a + solved(a, s)) / 2": "45 are asked for",
+        "lambda a, s: me.degrade.enlarge(s, 8)": "asked for",
+        "lambda a, s: me.hallucination.back_project(me.degrade.enlarge(s, 8), s)": "own detail",
         "lambda a, s: s": "shape",
     },
 )
@@ -110,34 +123,52 @@ def make_consistent(answer, small):
 
 
 def _invented_energy(answer):
-    for seed, factor in ((3, 8), (4, 4)):
-        _, large = _pictures(seed, factor)
-        height, width = large.shape[-2:]
-        small = degrade.resample(large, (height // factor, width // factor))
-        squares = degrade.resample(small, (height, width), "nearest")
-        invented = (large - squares).square().sum()
-        total = (large - large.mean((-2, -1), keepdim=True)).square().sum()
-        right = float(invented / total)
+    for sides, factor in (((6, 8), 4), ((4, 7), 8), ((5, 9), 3)):
+        light = torch.tensor([0.7, 0.5, 0.6])[:, None, None]  # colours of unlike means
+        blocks = light * random(factor, 3, *sides) ** 3  # few bright blocks, many dark ones
+        large = degrade.enlarge(blocks, factor) + 0.2
+        large = large + 0.3 * (random(factor + 9, *large.shape) ** 4 - 0.2)
+        size = large.shape[-2:]
+        mosaic, eights = (
+            degrade.resample(degrade.resample(large, [side // n for side in size]), size, "nearest")
+            for n in (factor, 8)
+        )
+        invented, flat = large - mosaic, large - large.mean((-2, -1), keepdim=True)
+        recorded = flat - invented
+        energy, total = float(invented.square().sum()), float(flat.square().sum())
+        right = energy / total
         share = as_number(call(answer, large, factor), "The share")
-        if is_close(share, right, relative=5e-3):
-            continue
-        if is_close(share, 1 - right, relative=5e-3):
-            return "This is the recorded share. How much is left?"
-        if is_close(share, 100 * right, relative=5e-3):
-            return "This is in per cent. A share lies between 0 and 1: leave out the 100."
-        if is_close(share, 1 - 1 / factor**2):
-            return "This is the share of the *numbers*. How much energy do they carry?"
-        if is_close(share, invented / large.square().sum(), relative=5e-3):
-            return (
-                "Nearly. Take each colour's mean away first, or the picture's brightness counts as "
-                "recorded detail: `large.mean((-2, -1), keepdim=True)`."
-            )
-        if any(is_close(share, e, relative=5e-3) for e in (invented, invented / large.numel())):
-            return "This is the energy of the invented part. Divide by that of the whole picture."
-        if is_close(share, (invented / total).sqrt(), relative=5e-3):
-            return "Energy is the sum of squares; you have taken a root."
-        return f"This gives {share:.4g} where {right:.4g} is right, at a factor of {factor}."
-    return None
+        likely = {
+            "This is the recorded share. How much is left?": 1 - right,
+            PER_CENT: 100 * right,
+            "This is the share of the *numbers*. How much energy do they carry?": (
+                1 - 1 / factor**2
+            ),
+            "Nearly. Take each colour's mean away first, or the picture's brightness counts as "
+            "recorded detail: `large.mean((-2, -1), keepdim=True)`.": (
+                energy / float(large.square().sum())
+            ),
+            "Nearly. Each colour has a mean of its own: `large.mean((-2, -1), keepdim=True)`.": (
+                energy / float((large - large.mean()).square().sum())
+            ),
+            "This is the energy of the invented part. Divide by that of the whole picture.": (
+                energy,
+                energy / large.numel(),
+            ),
+            "This adds up sizes without their signs. Energy is the sum of *squares*: `** 2`.": (
+                float(invented.abs().sum() / flat.abs().sum())
+            ),
+            "Energy is the sum of squares; you have taken a root.": right**0.5,
+            "This compares invented with recorded. Divide by the whole, which is both.": (
+                energy / float(recorded.square().sum())
+            ),
+            "This is upside down: the whole is divided by its part.": 1 / right,
+            "This takes blocks of 8 × 8. How large they are, `factor` tells.": (
+                float((large - eights).square().sum()) / total
+            ),
+        }
+        otherwise = f"This gives {share:.4g} where {right:.4g} is right, at a factor of {factor}."
+        compare(share, right, likely, otherwise)
 
 
 ENERGY = Exercise(
@@ -179,13 +210,21 @@ def invented_energy(large, factor):
     "picture can look so much like the real one.",
     wrong={
         "lambda large, factor: 1 - 1 / factor**2": "numbers",
-        "lambda large, factor: ((large - me.degrade.resample(me.degrade.downscale(large, factor), "
-        'large.shape[-2:], "nearest")) ** 2).sum() / (large ** 2).sum()': "mean away",
-        "lambda large, factor: ((large - me.degrade.resample(me.degrade.downscale(large, factor), "
-        'large.shape[-2:], "nearest")) ** 2).sum()': "Divide by",
-        "lambda large, factor: 1 - ((large - me.degrade.resample(me.degrade.downscale(large, "
-        'factor), large.shape[-2:], "nearest")) ** 2).sum() / '
-        "((large - large.mean((-2, -1), keepdim=True)) ** 2).sum()": "recorded",
+        "lambda large, factor: solved(large, factor) * (large - large.mean((-2, -1), keepdim=True))"
+        ".square().sum() / large.square().sum()": "mean away",
+        "lambda large, factor: solved(large, factor) * (large - large.mean((-2, -1), keepdim=True))"
+        ".square().sum() / (large - large.mean()).square().sum()": "mean of its own",
+        "lambda large, factor: solved(large, factor) * (large - large.mean((-2, -1), keepdim=True))"
+        ".square().sum()": "Divide by",
+        "lambda large, factor: 1 - solved(large, factor)": "recorded",
+        "lambda large, factor: 100 * solved(large, factor)": "per cent",
+        "lambda large, factor: solved(large, factor) ** 0.5": "root",
+        "lambda large, factor: (large - me.degrade.resample(me.degrade.downscale(large, factor), "
+        'large.shape[-2:], "nearest")).abs().sum() / (large - large.mean((-2, -1), keepdim=True))'
+        ".abs().sum()": "*squares*",
+        "lambda large, factor: 1 / (1 / solved(large, factor) - 1)": "which is both",
+        "lambda large, factor: 1 / solved(large, factor)": "upside down",
+        "lambda large, factor: solved(large, 8)": "`factor`",
         "lambda large, factor: large": "expected a number",
     },
 )
@@ -195,48 +234,79 @@ def invented_energy(large, factor):
 
 
 def _doubt(answer):
-    generator = torch.Generator().manual_seed(6)
-    for count in (3, 5):
-        answers = torch.rand(count, 3, 16, 24, generator=generator)
+    for count, sides in ((5, (16, 32)), (2, (24, 8)), (4, (40, 16))):
+        cells = tuple(side // 8 for side in sides)
+        answers = random(count, count, 3, *sides)
         answers *= torch.tensor([1, 0.6, 0.2])[:, None, None]  # colours differ by unlike amounts
         answers[:, :, :8, :8] = answers[0, :, :8, :8]  # here they all agree
         returned = call(answer, answers)
         if not isinstance(returned, torch.Tensor) or not returned.is_floating_point():
             return f"Your function returns {describe(returned)}; expected a tensor, (H/8, W/8)."
-        if tuple(returned.shape) == (1, 2, 3):
-            returned = returned[0]
-        square = (answers - answers.mean(0)).square()
-        per_cell = degrade.resample(square.mean((0, 1))[None, None], (2, 3))[0, 0]
-        if tuple(returned.shape) == (16, 24):
+        shape = tuple(returned.shape)
+        if shape == (1, *cells):
+            returned, shape = returned[0], cells
+        if shape == sides:
             return "This is one number for each pixel. Take the mean over each cell of 8 × 8."
-        if tuple(returned.shape) == (3, 2, 3):
+        if shape == (3, *cells):
             return "This is one number for each colour. Take the mean over the colours, too."
-        if tuple(returned.shape) != (2, 3):
-            raise Mistake(
-                f"The shape is {tuple(returned.shape)}; for answers of 16 × 24 pixels, (2, 3) is "
+        if shape != cells:
+            return (
+                f"The shape is {shape}; for answers of {sides[0]} × {sides[1]} pixels, {cells} is "
                 "expected: one number for each cell of 8 × 8."
             )
-        both = per_cell.sqrt(), (per_cell * count / (count - 1)).sqrt()  # n, or n - 1
-        if any(is_close(returned, one, absolute=1e-4) for one in both):
+
+        def mean(squares, size=cells):  # of each cell and colour: (3, h, w)
+            return degrade.resample(squares.expand(3, *squares.shape[-2:]), size)
+
+        def root(origin, answers=answers, mean=mean):
+            return mean((answers - origin).square().mean(0)).mean(0).sqrt()
+
+        away = answers - answers.mean(0)
+        square, right = away.square(), root(answers.mean(0))
+        wider = (count / (count - 1)) ** 0.5  # n - 1 is as good as n
+        if is_close(returned, right * wider, absolute=1e-4):
             continue
-        early = degrade.resample(square.mean((0, 1)).sqrt()[None, None], (2, 3))[0, 0]
-        colour = degrade.resample(square.mean(0).sqrt()[None], (2, 3))[0].mean(0)
-        late = degrade.resample(square.mean(0)[None], (2, 3))[0].sqrt().mean(0)
-        if any(is_close(returned, one, relative=1e-3) for one in (early, colour, late)):
-            return "Nearly: take the root last, after the means over the cell and the colours."
-        middle = (answers - answers.quantile(0.5, 0)).square().mean((0, 1))
-        middle = degrade.resample(middle[None, None], (2, 3))[0, 0].sqrt()
-        if is_close(returned, middle, relative=1e-3):
-            return "This is the distance from the median. Measure it from the mean."
-        if is_close(returned, per_cell, relative=1e-3):
-            return "These are squares. Take the root, so that the doubt is in units of brightness."
-        spread = degrade.resample(answers.mean((0, 1))[None, None], (2, 3))[0, 0]
-        if is_close(returned, spread, relative=1e-3):
-            return "This is the mean of the answers. How far do they lie from it?"
-        if returned.min() < -1e-6:
-            return "Differences above and below the mean cancel each other. Square them first."
-        return "The numbers differ from the root mean square distance from the mean answer."
-    return None
+        likely = {
+            "Nearly: take the root last, after the means over the cell and the colours.": (
+                mean(square.mean((0, 1)).sqrt()).mean(0),
+                mean(square.mean(0).sqrt()).mean(0),
+                mean(square.mean(0)).sqrt().mean(0),
+                *(mean(answers.std(0, correction=n)).mean(0) for n in (0, 1)),
+            ),
+            "This is the distance from the median. Measure it from the mean.": (
+                root(answers.quantile(0.5, 0)),
+                root(answers.median(0).values),
+            ),
+            "This is the distance from one of the answers. Measure it from their mean.": tuple(
+                root(one) for one in (answers[0], answers[-1])
+            ),
+            "These are squares. Take the root, so that the doubt is in units of brightness.": (
+                right**2,
+                (right * wider) ** 2,
+            ),
+            "This is the mean of the answers. How far do they lie from it?": mean(
+                answers.mean((0, 1))
+            ).mean(0),
+            "These are distances without their signs. Square them, and take the root last.": mean(
+                away.abs().mean(0)
+            ).mean(0),
+            "The colours are added up. Take the mean over them.": (
+                right * 3**0.5,
+                right * wider * 3**0.5,
+            ),
+            "The answers are added up. Take the mean over them.": right * count**0.5,
+            "First the distance of each pixel, then the mean of the cell: here, what differs "
+            "inside a cell cancels.": (
+                degrade.resample(answers, cells).var(0, correction=0).mean(0).sqrt(),
+                degrade.resample(answers, cells).std(0).mean(0),
+            ),
+        }
+        otherwise = (
+            "Differences above and below the mean cancel each other. Square them first."
+            if returned.min() < 0 or is_close(returned, right * 0, absolute=1e-5)
+            else "The numbers differ from the root mean square distance from the mean answer."
+        )
+        compare(returned, right, likely, otherwise)
 
 
 DOUBT = Exercise(
@@ -273,17 +343,25 @@ def doubt(answers):
     wrong={
         "lambda answers: answers.std(0)": "shape",
         "lambda answers: ((answers - answers.mean(0)) ** 2).mean((0, 1))": "each pixel",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0, "
-        "keepdim=True), 8)[0].mean(0)": "root",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0, "
-        "keepdim=True), 8)[0].sqrt()": "colour",
+        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0), 8).sqrt()"
+        "": "colour",
+        "lambda answers: solved(answers) ** 2": "root",
+        "lambda answers: solved(answers) * 3**0.5": "colours are added",
+        "lambda answers: solved(answers) * len(answers) ** 0.5": "answers are added",
         "lambda answers: me.degrade.downscale(answers, 8).mean((0, 1))": "mean of the answers",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0, "
-        "keepdim=True).sqrt(), 8)[0].mean(0)": "root last",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0, "
-        "keepdim=True), 8)[0].sqrt().mean(0)": "root last",
-        "lambda answers: me.degrade.downscale(((answers - answers.median(0).values) ** 2).mean(0, "
-        "keepdim=True), 8)[0].mean(0).sqrt()": "from the median",
+        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0).sqrt(), 8)"
+        ".mean(0)": "root last",
+        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0), 8)"
+        ".sqrt().mean(0)": "root last",
+        "lambda answers: me.degrade.downscale((answers - answers.mean(0)).abs().mean(0), 8).mean(0)"
+        "": "without their signs",
+        "lambda answers: me.degrade.downscale(answers, 8).std(0).mean(0)": "inside a cell cancels",
+        "lambda answers: me.degrade.resample(answers - answers.mean(0), "
+        "[side // 8 for side in answers.shape[-2:]]).mean((0, 1))": "cancel each other",
+        "lambda answers: me.degrade.downscale(((answers - answers[0]) ** 2).mean(0), 8).mean(0)"
+        ".sqrt()": "one of the answers",
+        "lambda answers: me.degrade.downscale(((answers - answers.median(0).values) ** 2).mean(0), "
+        "8).mean(0).sqrt()": "from the median",
     },
 )
 
@@ -299,19 +377,19 @@ WHY_NOT = {
 WHY_FINE = {
     "a": "Nobody decides anything by the pores of a poster.",
     "d": "The viewers are told, and nothing but their pleasure hangs on it.",
-    "f": "A small preview only has to be recognised, and the large shapes are recorded.",
+    "f": "A cover only has to be recognised, and its large shapes are recorded.",
 }
 
 
 def _uses(answer):
-    if isinstance(answer, str):
-        letters = {c for c in answer.lower() if c.isalpha()}
-    elif isinstance(answer, list | tuple | set | frozenset):
-        letters = {str(c).strip().lower() for c in answer}
-    else:
+    if not isinstance(answer, str | list | tuple | set | frozenset):
         return f'The answer is {describe(answer)}; expected letters, such as "ab".'
+    text = answer if isinstance(answer, str) else " ".join(map(str, answer))
+    letters = set("".join(re.findall(r"\w+", re.sub(r"\b(and|or)\b", "", text.lower()))))
     if not letters or not letters <= set("abcdef"):
         return 'The answer must hold letters from a to f and nothing else, such as "ab".'
+    if letters == set(WHY_NOT):
+        return "These are the three who may *not*. Write down the others."
     for letter in sorted(letters - FINE):
         return f"Not {letter}. {WHY_NOT[letter]}"
     for letter in sorted(FINE - letters):
@@ -330,7 +408,7 @@ Six people enlarge a photo 8x with a network that looks real.
 - **c** An X-ray, to look for a small shadow that the doctor cannot make out.
 - **d** An old film for television, with a note that it was enlarged by AI.
 - **e** A portrait from 1914, to find out which medals the soldier wore.
-- **f** Small pictures of paintings, so that visitors of a web shop recognise them.
+- **f** The tiny covers in a music player, to find an album more quickly.
 
 **Your turn.** Write down the letters of those who may use the result, such as "ab".
 """,
@@ -351,8 +429,12 @@ fine = "adf"
     "so. It is dangerous where somebody decides by it.",
     wrong={
         '"abcdef"': "Not b",
-        '"ad"': "is missing",
+        '"ad"': "f is missing",
+        '"bce"': "may *not*",
         '"adef"': "Not e",
+        '"af"': "d is missing",
+        '["a", "c", "d", "f"]': "Not c",
+        '"a and f"': "d is missing",
         "3": "expected letters",
         '"yes"': "letters from a to f",
     },

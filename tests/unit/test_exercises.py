@@ -1,6 +1,7 @@
 """Every exercise: the stub does not pass, the solution does, likely mistakes get their hint."""
 
 import ast
+import operator
 import re
 import subprocess
 import sys
@@ -58,13 +59,127 @@ def test_the_solution_passes(id):
 @pytest.mark.parametrize("id", IDS)
 def test_likely_mistakes_get_the_hint_that_names_them(id):
     exercise = exercises.get(id)
-    assert len(exercise.wrong) >= 2
-    _, names = run(exercise.stub_cell)
+    names = run(exercise.stub_cell)[1]
+    names["solved"] = run(exercise.solution_cell)[1][exercise.answer]
+    found = []
     for source, words in exercise.wrong.items():
         result = me.check(id, eval(source, names))
         assert not result.passed, source
         assert words in result.message, f"{source}: {result.message}"
         assert result.answered
+        found.append(result.message)
+    # a text instead of a number is wrong, too, but nobody is likely to write it
+    plausible = [message for message in found if not message.startswith("The answer is")]
+    plausible = [message for message in plausible if "; expected a" not in message]
+    assert len(plausible) >= 5
+    assert len(set(plausible)) >= 4  # a sentence for each, not one for all
+
+
+# --- what is wrong in every exercise that asks for a function ------------------------------------
+
+
+class Recorder:
+    """The solution of an exercise, as a learner's function that can be made wrong.
+
+    calls: what it was asked, one tuple of inputs each. returned: what it answered. frozen: the
+    place of an input that it ignores: it takes the first it ever saw instead. change: what it does
+    to each answer.
+    """
+
+    def __init__(self, id, frozen=None, change=lambda answer: answer):
+        exercise = exercises.get(id)
+        self.id, self.frozen, self.change = id, frozen, change
+        self.solve = run(exercise.solution_cell)[1][exercise.answer]
+        self.calls, self.returned = [], []
+
+    def __call__(self, *inputs):
+        self.calls.append(inputs)
+        if self.frozen is not None:
+            inputs = list(inputs)
+            inputs[self.frozen] = self.calls[0][self.frozen]
+        answer = self.solve(*inputs)
+        self.returned.append((answer, self.change(answer)))
+        return self.returned[-1][1]
+
+    def check(self):
+        result = me.check(self.id, self)
+        assert not result.message.startswith("The answer is a function"), "the check failed"
+        return result
+
+
+def is_function(id):
+    return exercises.get(id).stub.rstrip().splitlines()[-1].startswith(" ")
+
+
+FUNCTIONS = [id for id in IDS if is_function(id)]
+
+
+@pytest.mark.parametrize("id", FUNCTIONS)
+def test_each_check_tries_inputs_of_unequal_sizes(id):
+    solution = Recorder(id)
+    assert solution.check().passed
+    for place, given in enumerate(zip(*solution.calls, strict=True)):
+        if not isinstance(given[0], torch.Tensor):
+            assert len({str(one) for one in given}) >= 2, f"input {place} is always the same"
+            continue
+        for shape in (tuple(one.shape) for one in given):
+            square = id == "05-d" and len(shape) == 3  # its photo is square
+            assert len(set(shape)) == len(shape) - square, f"two sides alike: {shape}"
+        for sides in zip(*(one.shape for one in given), strict=True):
+            assert set(sides) == {3} or len(set(sides)) >= 2, f"input {place}: a side is {sides}"
+
+
+@pytest.mark.parametrize("id", FUNCTIONS)
+def test_no_input_may_be_ignored(id):
+    solution = Recorder(id)
+    assert solution.check().passed
+    for place in range(len(solution.calls[0])):
+        careless = Recorder(id, frozen=place)
+        assert not careless.check().passed, f"input {place} is not needed"
+
+
+CHANGES = {
+    "a little more": lambda x: x * 1.03,
+    "a little less": lambda x: x * 0.97,
+    "a little added": lambda x: x + 0.03,
+    "half": lambda x: x / 2,
+    "negative": lambda x: -x,
+    "without its sign": lambda x: abs(x),
+    "what is left": lambda x: 1 - x,
+    "upside down": lambda x: 1 / x,
+    "per cent": lambda x: 100 * x,
+    "squared": lambda x: x * x,
+    "mirrored": lambda x: x.flip(-1),
+    "upside-down picture": lambda x: x.flip(-2),
+    "other colours": lambda x: x.flip(0),
+    "its mean": lambda x: x.mean().expand_as(x),
+    "its first number": lambda x: x * 0 + x.flatten()[0],
+    "transposed": lambda x: x.transpose(-1, -2),
+    "turned round": lambda x: x[::-1],
+    "opposite": lambda x: not x,
+    "whole number": lambda x: int(x),
+    "nothing": lambda x: None,
+    "a piece of it": lambda x: x[:1],
+    "in a list": lambda x: [x],
+}
+
+
+@pytest.mark.parametrize("id", FUNCTIONS)
+def test_an_answer_that_is_nearly_right_does_not_pass(id):
+    for name, change in CHANGES.items():
+        learner = Recorder(id, change=change)
+        if not learner.check().passed:
+            continue
+        for right, wrong in learner.returned:  # so it must have changed nothing
+            same = torch.equal if isinstance(right, torch.Tensor) else operator.eq
+            assert same(wrong, right), f"{name} passes: {wrong} for {right}"
+
+
+@pytest.mark.parametrize("id", FUNCTIONS)
+def test_a_function_without_return_is_told_so(id):
+    result = me.check(id, lambda *inputs: None)
+    assert result.answered
+    assert "`return`" in result.message
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -236,5 +351,7 @@ def test_ask_protects_its_inputs_and_explains_errors():
         call(lambda x: 1 / x, 0)
     with pytest.raises(Mistake, match="without brackets"):
         call(0.5, 1)
-    with pytest.raises(NotAnswered):
+    with pytest.raises(Mistake, match="return"):
         call(lambda x: None, 1)
+    with pytest.raises(NotAnswered):
+        call(lambda x: ..., 1)
