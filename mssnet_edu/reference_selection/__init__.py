@@ -22,6 +22,7 @@ from mssnet_edu.reference_selection.rules import RULES, Rule, every_kth, learned
 from mssnet_edu.reference_selection.worth import (
     Qualities,
     best_view,
+    fill,
     judged,
     measure,
     oracle,
@@ -37,6 +38,7 @@ __all__ = [
     "Rule",
     "best_view",
     "every_kth",
+    "fill",
     "glances",
     "judged",
     "learned",

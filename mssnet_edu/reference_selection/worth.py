@@ -1,6 +1,6 @@
 """What a choice of references is worth: the quality of each frame with each reference, measured."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from mssnet_edu.exposure import Clip, capture, clipped
 from mssnet_edu.models.overexposure import Overexposure
 from mssnet_edu.precision import autocast, choose_precision
 
-__all__ = ["Qualities", "best_view", "judged", "measure", "oracle", "score"]
+__all__ = ["Qualities", "best_view", "fill", "judged", "measure", "oracle", "score"]
 
 JUDGED_SHARE = 0.002  # of a frame's values: with fewer that are clipped, there is nothing to judge
 
@@ -52,36 +52,76 @@ def best_view(clip: Clip) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
+def _filled(
+    network: Overexposure,
+    clip: Clip,
+    frames: Sequence[int],
+    references: Tensor | None = None,
+    reference_ev: Tensor | None = None,
+    precision: str | None = None,
+    batch: int = 16,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Fill these frames from these references, some at once: their numbers and exposed light."""
+    mode = choose_precision(precision)
+    for start in range(0, len(frames), batch):
+        part = slice(start, start + batch)
+        ids = list(frames[part])
+        with autocast(mode, clip.frames.device):
+            light = network(
+                clip.frames[ids],
+                clip.ev[ids],
+                None if references is None else references[part],
+                None if reference_ev is None else reference_ev[part],
+            )
+        yield ids, light.float()
+
+
+def fill(
+    network: Overexposure,
+    clip: Clip,
+    references: Sequence[int | None],
+    precision: str | None = None,
+) -> Tensor:
+    """Fill each frame of a clip from its reference, as `run` gives them: (T, 3, H, W).
+
+    Returns exposed light, as `clip.exposed` would be. precision: "float32" or "bfloat16"; None
+    takes what the processor is fast at. Raises ValueError for a reference from the future.
+
+    >>> still = Clip(torch.ones(1, 3, 16, 16), torch.zeros(1), torch.ones(1, 3, 16, 16), None)
+    >>> fill(Overexposure(width=8, blocks=1).eval(), still, [None]).shape
+    torch.Size([1, 3, 16, 16])
+    """
+    _check(references, len(clip))
+    light = torch.empty_like(clip.frames)
+    alone = [t for t, kept in enumerate(references) if kept is None]
+    for ids, found in _filled(network, clip, alone, precision=precision):
+        light[ids] = found
+    pairs = [(t, kept) for t, kept in enumerate(references) if kept is not None]
+    if pairs:
+        frames, kept = map(list, zip(*pairs, strict=True))
+        given = (clip.frames[kept], clip.ev[kept])
+        for ids, found in _filled(network, clip, frames, *given, precision):
+            light[ids] = found
+    return light
+
+
 def measure(
     network: Overexposure, clip: Clip, precision: str | None = None, batch: int = 16
 ) -> Qualities:
     """Fill each frame of a clip with each earlier one as its reference, and compare with the truth.
 
-    Takes T^2 / 2 runs of the network. precision: "float32" or "bfloat16"; None takes what the
-    processor is fast at. batch: frames at once. Returns PSNR in PU21 over `judged` values.
+    Takes T^2 / 2 runs of the network. precision: see `fill`. batch: frames at once. Returns PSNR in
+    PU21 over `judged` values.
     """
     truth, counts = clip.exposed, judged(clip)
-    mode = choose_precision(precision)
 
-    def quality(
-        frames: list[int], references: Tensor | None, reference_ev: Tensor | None
-    ) -> Tensor:
-        found = []
-        for start in range(0, len(frames), batch):
-            part = slice(start, start + batch)
-            ids = frames[part]
-            with autocast(mode, clip.frames.device):
-                light = network(
-                    clip.frames[ids],
-                    clip.ev[ids],
-                    None if references is None else references[part],
-                    None if reference_ev is None else reference_ev[part],
-                )
-            found.append(metrics.psnr_pu(light.float(), truth[ids], counts[ids]))
-        return torch.cat(found)
+    def quality(frames: Sequence[int], *references: Tensor) -> Tensor:
+        given = references or (None, None)
+        filled = _filled(network, clip, frames, *given, precision, batch)
+        found = [metrics.psnr_pu(light, truth[ids], counts[ids]) for ids, light in filled]
+        return torch.cat([torch.as_tensor(each) for each in found])
 
     length = len(clip)
-    everything = list(range(length))
     pairs = torch.full((length, length), torch.nan)
     for t in range(1, length):
         if counts[t].any():
@@ -89,8 +129,8 @@ def measure(
     white = metrics.psnr_pu(images.to_linear(clip.frames), truth, counts)
     return Qualities(
         pairs,
-        quality(everything, None, None),
-        quality(everything, *best_view(clip)),
+        quality(range(length)),
+        quality(range(length), *best_view(clip)),
         torch.as_tensor(white),
     )
 
@@ -104,20 +144,24 @@ def score(qualities: Qualities, references: Sequence[int | None]) -> Tensor:
     >>> score(table, [None, 0])
     tensor([ 9., 20.])
     """
-    if len(references) != len(qualities.none):
-        raise ValueError(
-            f"there are {len(references)} references for {len(qualities.none)} frames; expected "
-            "one for each frame, as run(rule, glances) gives them."
-        )
-    for number, kept in enumerate(references):
-        if kept is not None and not 0 <= kept < number:
-            raise ValueError(f"frame {number} cannot have frame {kept} as its reference.")
+    _check(references, len(qualities.none))
     return torch.stack(
         [
             qualities.none[t] if kept is None else qualities.pairs[t, kept]
             for t, kept in enumerate(references)
         ]
     )
+
+
+def _check(references: Sequence[int | None], length: int) -> None:
+    if len(references) != length:
+        raise ValueError(
+            f"there are {len(references)} references for {length} frames; expected one for each "
+            "frame, as run(rule, glances) gives them."
+        )
+    for number, kept in enumerate(references):
+        if kept is not None and not 0 <= kept < number:
+            raise ValueError(f"frame {number} cannot have frame {kept} as its reference.")
 
 
 def oracle(qualities: Qualities) -> list[int | None]:

@@ -235,3 +235,29 @@ def test_measure_runs_the_network_on_each_pair(clip):
         light = network(clip.frames[t : t + 1], clip.ev[t], clip.frames[1:2], clip.ev[1])
     alone = metrics.psnr_pu(light[0], clip.exposed[t], counts[t])
     assert float(table.pairs[t, 1]) == pytest.approx(alone, abs=0.01)
+
+
+def test_fill_uses_the_references_that_it_is_given(clip):
+    torch.manual_seed(0)
+    network = Overexposure(width=8, blocks=1).eval()
+    light = selection.fill(network, clip, [None, 0, None, 1, 1, 4, 0], "float32")
+    assert light.shape == clip.frames.shape
+    with torch.inference_mode():
+        frames, ev = clip.frames, clip.ev
+        alone = network(frames[2:3], ev[2])
+        remembered = network(frames[5:6], ev[5], frames[4:5], ev[4])
+    assert torch.allclose(light[2], alone[0], rtol=1e-4)
+    assert torch.allclose(light[5], remembered[0], rtol=1e-3)
+    with pytest.raises(ValueError, match="cannot have frame 5"):
+        selection.fill(network, clip, [None] * 5 + [5, 0])
+
+
+def test_the_future_changes_no_fill(clip):
+    torch.manual_seed(0)
+    network = Overexposure(width=8, blocks=1).eval()
+    references = [None, 0, 0, 2, 2, 4, 4]
+    other = torch.rand(4, 3, 40, 64, generator=torch.Generator().manual_seed(9))
+    frames = torch.cat([clip.frames[:3], other])
+    changed = exposure.Clip(frames, clip.ev, clip.light, exposure.clipped(frames))
+    one, two = (selection.fill(network, each, references, "float32") for each in (clip, changed))
+    assert torch.equal(one[:3], two[:3])
