@@ -158,7 +158,7 @@ def inpaint(clip: Clip) -> Tensor:
 def qualities(
     play: Play, references: Mapping[str, Sequence[int | None]], clip: Clip, filled: Frames
 ) -> Frames:
-    """The PSNR of each frame by each method, (T,) in dB; filled: light of methods not in a table."""
+    """The PSNR of each frame by each method, (T,) dB; filled: light of those not in the table."""
     table, truth, counts = play.qualities, clip.exposed, selection.judged(clip)
     found = {name: selection.score(table, chosen) for name, chosen in references.items()}
     found |= {"white": table.white, "ideal": table.ideal}

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 
 from mssnet_edu import images
 from mssnet_edu.exposure.camera import CEILING_STOPS, clipped, expose
-from mssnet_edu.models.alignment import camera_motion, grid
+from mssnet_edu.models.alignment import camera_motion, grid, warp
 
-__all__ = ["Fill", "Overexposure", "build", "warp"]
+__all__ = ["Fill", "Overexposure", "build"]
 
 STRIDES = {1: (8,), 2: (4, 8), 3: (4, 8, 16)}  # of the feature maps, by the number of scales
 ALIGN_STRIDE = 8  # where the transformer is: 1024 places for a frame of 256 x 256 px
@@ -144,22 +144,6 @@ def _camera_motion(frame: Tensor, reference: Tensor, there: Tensor, gain_ev: Ten
     stops = (x.clamp(min=DARKEST / 64).log2() for x in (here, there))
     (a, b), (w, v) = stops, compared
     return camera_motion(a, w, b, v)
-
-
-def warp(maps: Tensor, displacement: Tensor) -> Tensor:
-    """Fetch each pixel from where its displacement points to, bilinearly; 0 beyond the edge.
-
-    maps: (N, C, H, W); displacement: (N, 2, H, W), (x, y) in pixels. Returns (N, C, H, W).
-
-    >>> one_left = torch.tensor([-1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, 3)
-    >>> warp(torch.tensor([[[[1.0, 2.0, 3.0]]]]), one_left)
-    tensor([[[[0., 1., 2.]]]])
-    """
-    height, width = maps.shape[-2:]
-    place = grid(height, width, displacement) + displacement
-    size = torch.tensor([width, height]).view(2, 1, 1).to(place)
-    place = (2 * place + 1) / size - 1  # grid_sample's units, with align_corners=False
-    return F.grid_sample(maps, place.permute(0, 2, 3, 1).to(maps), align_corners=False)
 
 
 class Aligner(nn.Module):
