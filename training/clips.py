@@ -25,7 +25,8 @@ from training import panoramas
 __all__ = ["FRAMES", "SIZE_PX", "Play", "film_clip", "measured_plays", "observations"]
 
 FRAMES, SIZE_PX = 24, (80, 128)
-VERSION = 1  # part of a cache file's name: raise it when clips or observations change
+STARTS = 6  # directions that each clip chooses from
+VERSION = 2  # part of a cache file's name: raise it when clips or observations change
 
 
 class Play(NamedTuple):
@@ -50,17 +51,35 @@ def film_clip(panorama: Tensor, scene: str, number: int, frames: int = FRAMES) -
     """
     seed = int(hashlib.sha256(f"{scene} {number}".encode()).hexdigest()[:8], 16)
     generator = torch.Generator().manual_seed(seed)
-    fov, sweep, side = torch.rand(3, generator=generator).tolist()
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    fov_deg, sweep_deg = uniform(45, 75), uniform(35, 70) * (1 if uniform(0, 1) < 0.5 else -1)
+    starts = [(uniform(-180, 180), uniform(-4, 12)) for _ in range(STARTS)]
+    # the one in which the exposure has most to do: else nothing is ever recorded that gets lost
+    start = max(starts, key=lambda start: _contrast(panorama, start, sweep_deg, fov_deg))
     return exposure.film(
         panorama,
         frames,
         SIZE_PX,
-        fov_deg=45 + 30 * fov,
-        sweep_deg=(35 + 35 * sweep) * (1 if side < 0.5 else -1),
+        fov_deg,
+        start,
+        sweep_deg,
         seed=seed,
         name=f"{scene}-{number}",
         scene=scene,
     )
+
+
+def _contrast(
+    panorama: Tensor, start: tuple[float, float], sweep_deg: float, fov_deg: float
+) -> float:
+    """How many stops the mean light changes while the camera pans."""
+    yaws = [start[0] + share * sweep_deg for share in (0, 0.25, 0.5, 0.75, 1)]
+    levels = [exposure.view(panorama, (y, start[1], 0), (12, 20), fov_deg).mean() for y in yaws]
+    stops = torch.stack(levels).clamp(min=1e-4).log2()
+    return float(stops.max() - stops.min())
 
 
 def observations(seen: list[selection.Glance]) -> Tensor:

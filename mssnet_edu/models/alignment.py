@@ -28,7 +28,9 @@ BRIGHTNESS_STOPS, CONTRAST_STOPS, CONTRAST_CELLS = 3.0, 0.5, 9  # what is compar
 STEPS = 4  # of matching neighbourhoods and fitting
 WINDOW = 7  # cells, of a neighbourhood
 SHARPNESS = 30.0  # of the choice between neighbouring shifts, per stop^2
-OUTLIER, RIDGE = 0.05, 0.1  # cells^2 at which a neighbourhood counts half; pull to the step before
+OUTLIER = 0.05  # cells^2, at which a neighbourhood counts half
+RIDGE = 0.3  # how many cells a correction of the shift must be worth
+BENDING = (0.5, 0.3)  # cells, and times the shift: so far a turn's motion differs within a frame
 
 
 class _Cells(NamedTuple):
@@ -96,9 +98,12 @@ def _camera_motion(
     rows, columns = here.shape[-2:]
     basis = _basis(grid(rows, columns, here).flatten(1), rows, columns)  # (h w, 6)
     fit = here.new_zeros(len(here), 6, 2)
-    fit[:, 0] = _best_shift(frame, other)
+    fit[:, 0] = shift = _best_shift(frame, other)
+    # a camera that hardly turned moves all of the frame alike
+    expected = BENDING[0] + BENDING[1] * shift.norm(dim=1)[:, None].expand(-1, 5)
+    ridge = torch.cat([torch.full_like(expected[:, :1], RIDGE), expected**-2], 1).diag_embed()
     for _ in range(STEPS):
-        fit = _refit(basis, fit, frame, other)
+        fit = _refit(basis, fit, ridge, frame, other)
     place = (grid(height, width, here).flatten(1) + 0.5) / CELL_PX - 0.5  # of pixels, in cells
     motion = _basis(place, rows, columns) @ fit * CELL_PX  # (N, H W, 2)
     return motion.mT.unflatten(2, (height, width))
@@ -158,7 +163,7 @@ def _best_shift(frame: _Cells, other: _Cells) -> Tensor:
     return found * cost.isfinite().any(1, keepdim=True)
 
 
-def _refit(basis: Tensor, fit: Tensor, frame: _Cells, other: _Cells) -> Tensor:
+def _refit(basis: Tensor, fit: Tensor, ridge: Tensor, frame: _Cells, other: _Cells) -> Tensor:
     """A better motion, (N, 6, 2): from where each neighbourhood agrees, one cell around `fit`."""
     size = frame.look.shape[-2:]
     field = (basis @ fit).mT.unflatten(2, size)  # (N, 2, h, w)
@@ -166,7 +171,6 @@ def _refit(basis: Tensor, fit: Tensor, frame: _Cells, other: _Cells) -> Tensor:
     moved, weight = _one_cell_around(frame, _Cells(turned[:, :2], turned[:, 2:]))
     target, found = moved.flatten(2).mT, torch.zeros_like(fit)
     weight = weight.flatten(1)[..., None]  # (N, h w, 1)
-    ridge = RIDGE * torch.eye(basis.shape[1]).to(basis)
     for _ in range(3):
         error = (target - basis @ found).square().sum(-1, keepdim=True)
         weighted = basis * weight * OUTLIER / (OUTLIER + error)
