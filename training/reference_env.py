@@ -61,7 +61,7 @@ class ReferenceEnv(gymnasium.Env[np.ndarray, int]):
 
     def _observation(self) -> np.ndarray:
         column = -1 if self._kept is None else self._kept
-        return self._observations[self._clip][self._now, column]
+        return self._observations[self._clip][self._now, column].copy()
 
     def _info(self) -> dict[str, Any]:
         return {"clip": self._clip, "references": list(self._references)}

@@ -234,7 +234,7 @@ def qualities_of(plays: Sequence[Play], policy: ReferencePolicy) -> dict[str, fl
 def gap(found: dict[str, float]) -> float:
     """Which share of the way from the best fixed rule to the oracle the policy goes: 1 is all."""
     best = max(found[name] for name in selection.RULES)
-    return round((found["policy"] - best) / (found["oracle"] - best), 3)
+    return round((found["policy"] - best) / max(found["oracle"] - best, 1e-6), 3)
 
 
 def overexposure_network(start: Path | None) -> Overexposure:
