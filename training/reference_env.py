@@ -19,7 +19,7 @@ from training.clips import Play
 __all__ = ["ReferenceEnv"]
 
 
-class ReferenceEnv(gymnasium.Env[np.ndarray, int]):
+class ReferenceEnv(gymnasium.Env[np.ndarray, np.int64]):
     """Clips, one an episode. plays: the clips; `reset` draws one, or takes options={"clip": i}.
 
     `info` holds the clip's number and the references so far, as `reference_selection.run` does.
@@ -45,10 +45,11 @@ class ReferenceEnv(gymnasium.Env[np.ndarray, int]):
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(len(self._gains)))
         self._clip = (options or {}).get("clip", drawn)
-        self._now, self._kept, self._references = 0, None, [None]
+        self._now, self._kept = 0, None
+        self._references = [None]
         return self._observation(), self._info()
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int | np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Adopt or keep, then take the next frame. Over once the last frame is taken."""
         if action:
             self._kept = self._now

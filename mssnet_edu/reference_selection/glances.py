@@ -132,7 +132,7 @@ def match(now: Glance, kept: Glance, search: tuple[int, int] = DRIFT) -> Match:
     >>> match(glance, glance)[:2]
     ((0.0, 0.0), 1.0)
     """
-    expected = tuple(a - b for a, b in zip(now.position, kept.position, strict=True))
+    expected = (now.position[0] - kept.position[0], now.position[1] - kept.position[1])
     column, row = (round(e * n) for e, n in zip(expected, GRID[::-1], strict=True))
     ranges = [
         range(max(1 - n, at - far), min(n - 1, at + far) + 1)

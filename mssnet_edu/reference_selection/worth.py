@@ -115,9 +115,10 @@ def measure(
     """
     truth, counts = clip.exposed, judged(clip)
 
-    def quality(frames: Sequence[int], *references: Tensor) -> Tensor:
-        given = references or (None, None)
-        filled = _filled(network, clip, frames, *given, precision, batch)
+    def quality(
+        frames: Sequence[int], references: Tensor | None = None, ev: Tensor | None = None
+    ) -> Tensor:
+        filled = _filled(network, clip, frames, references, ev, precision, batch)
         found = [metrics.psnr_pu(light, truth[ids], counts[ids]) for ids, light in filled]
         return torch.cat([torch.as_tensor(each) for each in found])
 
