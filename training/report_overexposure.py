@@ -34,9 +34,9 @@ def render(about: dict[str, Any]) -> str:
         {
             "method": TITLES[name],
             "PSNR-PU, dB": _text(pooled[name]),
-            "ST-LPIPS": f"{closer[name]['st_lpips']:.3f}",
-            "flicker": f"{closer[name]['flicker']:.0f}",
-            "suns and lamps, dB": f"{closer[name]['sun_db']:.1f}",
+            "ST-LPIPS": _number(closer[name]["st_lpips"], 3),
+            "flicker": _number(closer[name]["flicker"], 0),
+            "suns and lamps, dB": _number(closer[name]["sun_db"], 1),
         }
         for name in METHODS
     ]
@@ -79,6 +79,11 @@ def render(about: dict[str, Any]) -> str:
         _table(judged),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _number(value: float | None, digits: int) -> str:
+    """None: there was none in any clip."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def _verdict(met: bool) -> str:
