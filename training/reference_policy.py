@@ -42,7 +42,7 @@ __all__ = [
 OPTIONS = {"recipe", "panoramas", "out", "seed", "steps", "resume", "batch", "rate", "every"}
 OPTIONS |= {"items", "views", "start"}
 TIMES = 8  # that each clip of an update is played
-DISCOUNT = 0.9  # a decision matters until the next frame is adopted
+DISCOUNT = 0.97  # a frame that is kept may be of use until the end of the clip
 ENTROPY = 0.05  # dB a nat: at first, to try everything
 NOISE = 0.05  # added to what the policy looks at, so that it cannot know clips by heart
 WARM_UP_STEPS = 20
@@ -61,7 +61,7 @@ class Trainer:
         plays: Sequence[Play],
         held_out: Sequence[Play],
         out: Path,
-        batch: int = 8,
+        batch: int = 18,
         rate: float = 3e-3,
         seed: int = 0,
         resume: bool = False,
@@ -259,7 +259,7 @@ def run_command(args: argparse.Namespace) -> int:
             f"validation; found {len(parts['train'])} and {len(parts['validation'])}."
         )
     network, cache = overexposure_network(args.start), args.views or out.parent / "clips"
-    count = args.items or 3
+    count = args.items or 2
     plays = list(measured_plays(network, parts["train"], count, cache))
     held_out = list(measured_plays(network, parts["validation"], count, cache))
     given = {"batch": args.batch, "rate": args.rate}

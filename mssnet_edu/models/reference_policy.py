@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 __all__ = ["ReferencePolicy", "build"]
 
+FIRST_LOGIT = -2.0
+
 
 class ReferencePolicy(nn.Module):
     """Numbers about two frames -> how much it wants to adopt the present one.
@@ -30,8 +32,9 @@ class ReferencePolicy(nn.Module):
             nn.Linear(features, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh()
         )
         self.head = nn.Linear(width, 1)
-        nn.init.zeros_(self.head.weight)  # at first: adopt, or not, by the toss of a coin
-        nn.init.zeros_(self.head.bias)
+        # at first it seldom adopts: what a frame is worth shows only if it is kept for a while
+        nn.init.zeros_(self.head.weight)
+        nn.init.constant_(self.head.bias, FIRST_LOGIT)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.head(self.body(features))[..., 0]
