@@ -24,6 +24,7 @@ _MODULES = (
     "metrics",
     "models",
     "mssnet",
+    "reference_selection",
     "samples",
     "show",
 )

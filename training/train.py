@@ -27,7 +27,12 @@ from training.trainer import Trainer
 __all__ = ["command_line", "main", "run_command"]
 
 # networks that restore nothing: each has a trainer of its own, a module with `run_command`
-OWN_TRAINERS = {"featsharp": "training.featsharp", "overexposure": "training.overexposure"}
+OWN_TRAINERS = {
+    "featsharp": "training.featsharp",
+    "overexposure": "training.overexposure",
+    "reference-policy": "training.reference_policy",
+}
+ON_PANORAMAS = {"overexposure", "reference-policy"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,7 +48,7 @@ def command_line() -> cli.ArgumentParser:
     parser.add_argument("recipe", choices=sorted([*RECIPES, *OWN_TRAINERS]), help="which network")
     parser.add_argument("--photos", type=Path, help="folder of sharp photographs")
     parser.add_argument(
-        "--panoramas", type=Path, nargs="+", help="folders of HDR panoramas (overexposure)"
+        "--panoramas", type=Path, nargs="+", help="folders of HDR panoramas (overexposure, policy)"
     )
     parser.add_argument("--out", type=Path, help="folder for the run (default: runs/RECIPE)")
     length = parser.add_mutually_exclusive_group(required=True)
@@ -67,7 +72,9 @@ def command_line() -> cli.ArgumentParser:
         default=(0.0, 1.0),
         help="with --minutes: which part of the learning rate's fall they are (default: 0 1)",
     )
-    parser.add_argument("--every", type=float, default=60, help="seconds between validations")
+    parser.add_argument(
+        "--every", type=float, default=60, help="seconds (policy: steps) between validations"
+    )
     parser.add_argument("--compile", action="store_true", help="torch.compile (worth it on a GPU)")
     parser.add_argument(
         "--bf16",
@@ -93,7 +100,9 @@ def command_line() -> cli.ArgumentParser:
         help="share of the camera motions with rotation, parallax or objects (slow)",
     )
     parser.add_argument("--width", type=int, help="channels at the finest scale (overexposure)")
-    parser.add_argument("--items", type=int, help="views rendered of each panorama (overexposure)")
+    parser.add_argument(
+        "--items", type=int, help="views, or clips, of each panorama (overexposure, policy)"
+    )
     parser.add_argument(
         "--views", type=Path, help="where they are kept (default: the folder views beside --out)"
     )
@@ -104,7 +113,7 @@ def command_line() -> cli.ArgumentParser:
 
 def run_command(args: argparse.Namespace) -> int:
     """Run `python -m training.train`; returns the exit code."""
-    needed = "panoramas" if args.recipe == "overexposure" else "photos"
+    needed = "panoramas" if args.recipe in ON_PANORAMAS else "photos"
     if not getattr(args, needed):
         raise ValueError(f"{args.recipe} is trained on {needed}: give --{needed} FOLDER.")
     if args.recipe in OWN_TRAINERS:

@@ -212,13 +212,18 @@ def film(
     seed: int = 0,
     name: str = "",
     scene: str = "",
+    *,
+    adjust: bool | None = None,
+    startle_ev: float = 0.0,
 ) -> Clip:
     """Film a panorama with a hand-held camera that pans there and back, under auto-exposure.
 
     panorama: (3, H, 2H) light. frames: T. size_px: (h, w). fov_deg: horizontal. start_deg: (yaw,
     pitch) of the first frame; None draws it. sweep_deg: how far it pans. crossing: how many things
-    cross the view. auto: the controller; None takes the default, begins well adjusted, and chooses
-    the compensation with which 2 to 30 % of most frames are clipped. seed: of all that is random.
+    cross the view. auto: the controller; None takes the default. adjust: begin well adjusted, and
+    choose the compensation with which 2 to 30 % of most frames are clipped; None does so where no
+    auto is given. startle_ev: how much too bright the first frame is, below 0 too dark, as in a
+    camera that looked elsewhere just before. seed: of all that is random.
     Returns a `Clip`. Raises PhotoError for what is not a panorama, ValueError for other arguments.
 
     >>> sky = torch.linspace(0, 4, 16).view(16, 1).flip(0).expand(3, 16, 32).contiguous()
@@ -240,8 +245,12 @@ def film(
     light = torch.stack(
         [_seen(panorama, poses, things, t, size_px, fov_deg) for t in range(frames)]
     )
-    if auto is None:
-        auto = _adjusted(light)
+    if adjust or (adjust is None and auto is None):
+        auto = _adjusted(light, auto or AutoExposure())
+    auto = auto or AutoExposure()
+    low, high = auto.limits_ev
+    start_ev = max(low, min(high, auto.start_ev + startle_ev))
+    auto = dataclasses.replace(auto, start_ev=start_ev)
     taken, ev = _run(light, auto, generator)
     return Clip(taken, ev, light, clipped(taken), name, scene)
 
@@ -260,11 +269,10 @@ def _seen(
     return light
 
 
-def _adjusted(light: Tensor) -> AutoExposure:
-    """A controller whose first frame is rightly exposed, and whose compensation fits the clip."""
+def _adjusted(light: Tensor, auto: AutoExposure) -> AutoExposure:
+    """This controller, its first frame rightly exposed, its compensation one that fits the clip."""
     factor = max(1, light.shape[-1] // 64)
     small = F.avg_pool2d(light, factor) if factor > 1 else light
-    auto = AutoExposure()
     level = float(images.luma(small[:1]).mean().clamp(min=1e-6))
     low, high = auto.limits_ev
     start = max(low, min(high, math.log2(auto.target / level)))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["TASKS", "ModelInfo", "WeightFile", "render_card"]
 
-TASKS = ("deblur", "upscale", "features", "classify", "perceptual", "fill")
+TASKS = ("deblur", "upscale", "features", "classify", "perceptual", "fill", "select")
 
 
 class WeightFile(NamedTuple):

@@ -50,6 +50,7 @@ ARCHITECTURES = {
     "vit": "mssnet_edu.models.vit:build",
     "featsharp": "mssnet_edu.models.featsharp:build",
     "overexposure": "mssnet_edu.models.overexposure:build",
+    "reference-policy": "mssnet_edu.models.reference_policy:build",
 }
 
 

@@ -5,9 +5,11 @@ that it has two answers, and a gate that chooses between them, pixel by pixel: w
 frame recorded at the same place of the scene, once aligned (*remembered*), and what usually lies
 behind such a white (*invented*). What the camera did record passes through unchanged.
 
-It works at three scales: 1/4, 1/8 and 1/16 of the frame's size. At 1/8 a transformer lets each
-place of the frame look at all of the frame (self-attention) and at all of the reference
-(cross-attention); the softmax over all places of the reference is the alignment. Random numbers at
+The reference is first turned as the camera turned, which an exhaustive search finds (alignment.py).
+The network works at three scales: 1/4, 1/8 and 1/16 of the frame's size. At 1/8 a transformer lets
+each place of the frame look at all of the frame (self-attention) and at all of the reference
+(cross-attention); the softmax over all places of the reference, and a finer search, correct the
+alignment. Random numbers at
 each scale of the decoder draw one of many fills; without them it gives its best guess.
 
 Sources: Xing et al., "Online Overexposed Pixels Hallucination in Videos with Adaptive Reference
@@ -26,8 +28,9 @@ from torch import Tensor, nn
 
 from mssnet_edu import images
 from mssnet_edu.exposure.camera import CEILING_STOPS, clipped, expose
+from mssnet_edu.models.alignment import camera_motion, grid, warp
 
-__all__ = ["Fill", "Overexposure", "build", "warp"]
+__all__ = ["Fill", "Overexposure", "build"]
 
 STRIDES = {1: (8,), 2: (4, 8), 3: (4, 8, 16)}  # of the feature maps, by the number of scales
 ALIGN_STRIDE = 8  # where the transformer is: 1024 places for a frame of 256 x 256 px
@@ -131,26 +134,16 @@ def _positions(width: int, height: int, columns: int) -> Tensor:
     return torch.cat([y, x], -1).flatten(0, 1)
 
 
-def _grid(height: int, width: int, like: Tensor) -> Tensor:
-    """The (x, y) of each cell, (2, H, W)."""
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([x, y]).to(like)
-
-
-def warp(maps: Tensor, displacement: Tensor) -> Tensor:
-    """Fetch each pixel from where its displacement points to, bilinearly; 0 beyond the edge.
-
-    maps: (N, C, H, W); displacement: (N, 2, H, W), (x, y) in pixels. Returns (N, C, H, W).
-
-    >>> one_left = torch.tensor([-1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, 3)
-    >>> warp(torch.tensor([[[[1.0, 2.0, 3.0]]]]), one_left)
-    tensor([[[[0., 1., 2.]]]])
-    """
-    height, width = maps.shape[-2:]
-    place = _grid(height, width, displacement) + displacement
-    size = torch.tensor([width, height]).view(2, 1, 1).to(place)
-    place = (2 * place + 1) / size - 1  # grid_sample's units, with align_corners=False
-    return F.grid_sample(maps, place.permute(0, 2, 3, 1).to(maps), align_corners=False)
+def _camera_motion(frame: Tensor, reference: Tensor, there: Tensor, gain_ev: Tensor) -> Tensor:
+    """`camera_motion` from frame to reference; there: its light in the frame's exposure."""
+    here = images.luma(images.to_linear(frame))
+    there = images.luma(there)
+    # what was darker than the other's black cannot be compared
+    dark = DARKEST * torch.exp2(gain_ev.clamp(min=0)).view(-1, 1, 1, 1) / 4
+    compared = (~clipped(frame) & (here > dark), ~clipped(reference) & (there > dark))
+    stops = (x.clamp(min=DARKEST / 64).log2() for x in (here, there))
+    (a, b), (w, v) = stops, compared
+    return camera_motion(a, w, b, v)
 
 
 class Aligner(nn.Module):
@@ -181,7 +174,7 @@ class Aligner(nn.Module):
         mapped = tokens.mT.unflatten(2, (height, width))
         if others is None:
             return mapped, None
-        place = _grid(height, width, tokens).float().flatten(1).T  # (h w, 2)
+        place = grid(height, width, tokens).float().flatten(1).T  # (h w, 2)
         found = self._attend(self.match_query(tokens), self.match_key(others), place)
         moved = self._attend(self.spread_query(tokens), self.spread_key(tokens), found - place)
         return mapped, moved.mT.unflatten(2, (height, width))
@@ -342,17 +335,20 @@ class Overexposure(nn.Module):
             maps[-1], _ = self.aligner(maps[-1], None)
             maps = [self._merged(i, x, 0 * x, 0 * x[:, :1]) for i, x in enumerate(maps)]
             return Features(torch.cat([known, nothing], 1), nothing, nothing, maps, None)
-        there = expose(images.to_linear(reference), 0.0 if gain_ev is None else gain_ev)
+        gain_ev = torch.as_tensor(0.0 if gain_ev is None else gain_ev).to(frame)
+        there = expose(images.to_linear(reference), gain_ev)
         lost = clipped(reference, "each").to(frame)
-        there_known = torch.cat([_encode(there), lost], 1)
-        others = self._encoded(there_known)
+        motion = _camera_motion(frame, reference, there, gain_ev)
+        # the network sees it as if the camera had not turned; beyond its edge all is lost
+        turned = warp(torch.cat([_encode(there), 1 - lost], 1), motion)
+        others = self._encoded(torch.cat([turned[:, :3], 1 - turned[:, 3:]], 1))
         maps[-1], moved = self.aligner(maps[-1], others[-1])
         assert moved is not None
         displacements = [moved]
         if self.refiner is not None:
             finer = 2 * F.interpolate(moved, scale_factor=2, mode="bilinear")
             displacements.insert(0, self.refiner(maps[0], others[0], finer))
-        full = self.strides[0] * F.interpolate(
+        full = motion + self.strides[0] * F.interpolate(
             displacements[0], scale_factor=self.strides[0], mode="bilinear"
         )
         # stops above white, and not beyond what the network answers

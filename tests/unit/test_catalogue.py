@@ -75,6 +75,9 @@ def test_every_network_keeps_the_rules_it_declares(name):
                 shape, wanted = network(*maps, photo).shape, (batch, 384, 8, 12)
             elif info.task == "features":
                 shape, wanted = network(photo).shape[:1], (batch,)
+            elif info.task == "select":
+                numbers = torch.rand(batch, info.config["features"])
+                shape, wanted = network(numbers).shape, (batch,)
             else:
                 answer = network(photo)
                 wanted = (batch, 3, info.factor * height, info.factor * width)

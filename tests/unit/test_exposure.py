@@ -361,3 +361,13 @@ def test_psnr_pu_looks_at_the_mask_only():
         metrics.psnr_pu(other, truth[None])
     with pytest.raises(images.PhotoError, match="one or three channels"):
         metrics.psnr_pu(other, truth, upper.float())
+
+
+def test_a_startled_camera_begins_too_dark_and_recovers():
+    auto, size = exposure.AutoExposure(speed=0.4, delay=2), {"frames": 16, "size_px": (18, 32)}
+    calm = exposure.film(sunny(), **size, seed=4, auto=auto, adjust=True)
+    startled = exposure.film(sunny(), **size, seed=4, auto=auto, adjust=True, startle_ev=-3)
+    assert float(startled.ev[0]) == pytest.approx(float(calm.ev[0]) - 3)
+    assert float(startled.ev[8:].max()) > float(startled.ev[0]) + 1.5
+    fixed = exposure.film(sunny(), **size, seed=4, auto=auto, startle_ev=-1)
+    assert float(fixed.ev[0]) == -1  # as it was given, less one

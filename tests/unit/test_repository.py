@@ -362,7 +362,7 @@ ROWS = [
     {"exposure"},
     {"classical", "mssnet", "models"},
     {"metrics"},
-    {"precision", "restore", "tiling"},
+    {"precision", "reference_selection", "restore", "tiling"},
     {"featsharp", "hallucination"},
     {"show", "exercises"},
     {"doctor", "lab"},

@@ -2,11 +2,13 @@
 
 python -m training.evaluate deblur --update-cards
 python -m training.evaluate upscale8 --update-cards
+python -m training.evaluate_overexposure ... --details docs/evaluation-overexposure.json
 python -m tools.docs.render_evaluation build/evaluation    takes tables and figures from there
 python -m tools.docs.render_evaluation                     only the page, from docs/evaluation-*.csv
 python -m tools.docs.render_evaluation --check             changes nothing; fails if out of date
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from mssnet_edu.files import write_text
-from training import report
+from training import report, report_overexposure
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "evaluation.md"
@@ -82,6 +84,27 @@ answer, corrected until it agrees (iterative back-projection), in 8 bits: what a
 without drawing anything anew. *realesrgan-x4* is applied twice and reduced to 8x.
 """,
 }
+OVEREXPOSURE = """\
+## Clipped pixels of a video
+
+```
+python -m training.evaluate_overexposure --panoramas FOLDERS --split test \\
+    --csv docs/evaluation-overexposure.csv --details docs/evaluation-overexposure.json
+```
+
+films clips in HDR panoramas of scenes that no network was trained on, with a camera that pans there
+and back, people who cross, and an auto-exposure that lags. What the camera lost is known, because
+the panorama is a measurement. Only clipped values are judged, sun discs and bare lamps (more than
+six stops above white) apart.
+
+- **PSNR-PU** compares light in the uniform encoding PU21, frame by frame; in brackets 95 %
+  intervals (bootstrap over scenes and over clips within them).
+- **ST-LPIPS** compares tone-mapped frames (0: looks the same). **Flicker** is what changes from
+  frame to frame in the fill and not in the truth (RMS in PU21, where white is 256).
+- *inpainting*: `inpaint_biharmonic` of scikit-image; it cannot answer more than white.
+- *the oracle's choice*: the best adopt-or-keep decisions for the whole clip, its future included;
+  no rule can do better. *The ideal reference* shows the same view, unclipped; no camera has it.
+"""
 
 
 def page(folder: Path) -> str:
@@ -95,6 +118,10 @@ def page(folder: Path) -> str:
         for name, alt in FIGURES[task].items():
             if (folder / f"evaluation-{name}").is_file():
                 text += f"\n![{alt}](evaluation-{name})\n"
+    details = folder / "evaluation-overexposure.json"
+    if details.is_file():
+        about = json.loads(details.read_text(encoding="utf-8"))
+        text += f"\n{OVEREXPOSURE}\n{report_overexposure.render(about)}"
     return text + "\n<!-- rendered by tools/docs/render_evaluation.py; do not edit -->\n"
 
 

@@ -1,0 +1,51 @@
+"""Which old frame to keep: rules that adopt the present frame as the reference, or do not.
+
+A clip plays. Each frame's clipped pixels are filled from the one kept *reference*; then a *rule*
+decides whether to adopt the present frame as the reference of the frames to come. A rule is any
+function
+
+    def rule(now: Glance, kept: Glance | None) -> bool
+
+True adopts `now`. It looks at two frames and knows nothing of the future. What a rule is worth is
+read from a table of the quality of each frame with each reference (`Qualities`), made once.
+Source: Xing et al., "Online Overexposed Pixels Hallucination in Videos with Adaptive Reference
+Frame Selection" (2023), from the paper alone; the rules' names and the oracle are this course's.
+
+>>> import torch
+>>> frames = torch.rand(4, 3, 18, 32)
+>>> run(RULES["every-kth"], glances(frames, torch.zeros(4)))
+[None, 0, 0, 0]
+"""
+
+from mssnet_edu.reference_selection.glances import FEATURES, Glance, Match, glances, match, observe
+from mssnet_edu.reference_selection.rules import RULES, Rule, every_kth, learned, run
+from mssnet_edu.reference_selection.worth import (
+    Qualities,
+    best_view,
+    fill,
+    judged,
+    measure,
+    oracle,
+    score,
+)
+
+__all__ = [
+    "FEATURES",
+    "RULES",
+    "Glance",
+    "Match",
+    "Qualities",
+    "Rule",
+    "best_view",
+    "every_kth",
+    "fill",
+    "glances",
+    "judged",
+    "learned",
+    "match",
+    "measure",
+    "observe",
+    "oracle",
+    "run",
+    "score",
+]
