@@ -90,7 +90,11 @@ class ArgumentParser(argparse.ArgumentParser):
 def _add_deblur(commands: Any) -> None:
     parser = commands.add_parser("deblur", help="remove the blur of a photo")
     _add_files(parser)
-    parser.add_argument("--model", default="mssnet-deblur", help="default: %(default)s")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument("--model", default="mssnet-deblur", help="default: %(default)s")
+    network.add_argument(
+        "--weights", type=Path, help="a checkpoint file of the MSSNet authors: .pt, .safetensors"
+    )
     parser.set_defaults(run=_deblur)
 
 
@@ -130,7 +134,7 @@ def _deblur(arguments: argparse.Namespace) -> None:
     from mssnet_edu import restore
 
     def work(photo: "Tensor", **options: Any) -> "Tensor":
-        return restore.deblur(photo, arguments.model, **options)
+        return restore.deblur(photo, arguments.weights or arguments.model, **options)
 
     _restore(arguments, work, 1)
 

@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ _MB = 1_000_000
 
 def deblur(
     photo: Tensor,
-    model: str | nn.Module = "mssnet-deblur",
+    model: str | Path | nn.Module = "mssnet-deblur",
     *,
     tile_px: int | None = None,
     progress: bool = False,
@@ -52,9 +53,9 @@ def deblur(
     """Remove the blur of a photo with a network, at constant size.
 
     photo: (3, H, W) or (N, 3, H, W), sRGB in [0, 1], any H and W from the network's minimum up.
-    model: a name from `me.models.names("deblur")`, or a network, which is left as it was. tile_px:
-    side of a tile, None to let the memory decide (256 px for a network without a card). progress:
-    show a bar. max_memory_mb: what this call may use beside the photo itself; a larger photo is
+    model: a name from `me.models.names("deblur")`, the path of a checkpoint file of the MSSNet
+    authors (.pt, .pth or .safetensors), or a network, which is left as it was. tile_px: side of a
+    tile, None to let the memory decide (256 px for a network without a card). progress: show a bar. max_memory_mb: what this call may use beside the photo itself; a larger photo is
     worked on in tiles. precision: "float32" or "bfloat16"; None takes bfloat16 where the processor
     multiplies it fast (see `mssnet_edu.precision`), and float32 for a network without a card.
     Returns the same shape, clamped to [0, 1]. Raises PhotoError (a ValueError) for a photo that is
@@ -177,8 +178,8 @@ class _Options:
         choose_precision(self.precision)  # a wrong one is said before any work
 
 
-def _rules(model: str | nn.Module, task: str) -> _Rules:
-    if isinstance(model, str):
+def _rules(model: str | Path | nn.Module, task: str) -> _Rules:
+    if isinstance(model, str | Path):
         model = load_model(model)
     if not isinstance(model, nn.Module):
         raise TypeError(

@@ -89,6 +89,23 @@ def test_deblur(folder):
     assert images.load("out.webp").shape == (3, 10, 12)
 
 
+def test_deblur_with_a_checkpoint_of_the_authors(folder, capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    Image.new("RGB", (40, 36), (200, 100, 50)).save("in.png")
+    file = ROOT / "tests/data/mssnet_reference.pt"
+    assert cli.main(["deblur", "in.png", "-o", "out.png", "--weights", str(file)]) == 0
+    assert images.load("out.png").shape == (3, 36, 40)
+    command = ["deblur", "in.png", "-o", "new.png", "--weights"]
+    capsys.readouterr()
+    assert "no checkpoint at" in refused(capsys, folder, *command, "none.pt")
+    assert "A checkpoint file ends with .pt" in refused(capsys, folder, *command, "in.png")
+    (folder / "bad.pt").write_bytes(b"no checkpoint")
+    assert "cannot be read as a checkpoint" in refused(capsys, folder, *command, "bad.pt")
+    both = refused(capsys, folder, *command, str(file), "--model", "maxim-gopro")
+    assert "not allowed with argument" in both
+
+
 def test_force(folder, capsys):
     Image.new("RGB", (2, 2)).save("out.png")
     sentence = refused(capsys, folder, "deblur", "in.png", "-o", "out.png")
