@@ -6,6 +6,7 @@ A mistake of the user ends with one sentence on stderr, exit code 2 and no outpu
 import argparse
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["ArgumentParser", "main", "run"]
+
+SIZES = {"1": 1, "1/2": 1 / 2, "1/4": 1 / 4, "auto": "auto"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -95,6 +98,12 @@ def _add_deblur(commands: Any) -> None:
     network.add_argument(
         "--weights", type=Path, help="a checkpoint file of the MSSNet authors: .pt, .safetensors"
     )
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        help="work on a smaller photo, where a long smear is short; auto: the largest size that "
+        "the network can mend; default: 1, and a hint where a smaller one would do better",
+    )
     parser.set_defaults(run=_deblur)
 
 
@@ -132,9 +141,16 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 def _deblur(arguments: argparse.Namespace) -> None:
     from mssnet_edu import restore
+    from mssnet_edu.working_size import SizeHint
 
     def work(photo: "Tensor", **options: Any) -> "Tensor":
-        return restore.deblur(photo, arguments.weights or arguments.model, **options)
+        options["size"] = SIZES.get(arguments.size)
+        with warnings.catch_warnings(record=True) as caught:
+            answer = restore.deblur(photo, arguments.weights or arguments.model, **options)
+        for warning in caught:
+            if issubclass(warning.category, SizeHint):
+                print(f"hint: {warning.message}".replace("size=", "--size "), file=sys.stderr)
+        return answer
 
     _restore(arguments, work, 1)
 

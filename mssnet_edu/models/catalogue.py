@@ -112,7 +112,8 @@ def _listed(folder: Path) -> list[str]:
 
 def _unknown(name: str, known: list[str], folder: Path) -> str:
     if Path(name).suffix:
-        return f"there is no network {name!r}. A checkpoint file ends with {', '.join(CHECKPOINTS)}."
+        endings = ", ".join(CHECKPOINTS)
+        return f"there is no network {name!r}. A checkpoint file ends with {endings}."
     if near := did_you_mean(name, known):
         return f"there is no network {name!r}.{near}"
     if known:

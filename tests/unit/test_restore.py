@@ -21,6 +21,8 @@ def rules(task, factor=1, **changes):
         "min_px": 1,
         "halo_px": 4,
         "bytes_per_px": 100,
+        "spare": 0,
+        "mends_px": (),
         "config": {},
     }
     return SimpleNamespace(**{**facts, **changes})
