@@ -85,14 +85,15 @@ def deblur(
             f'nobody measured which motions {rules.name} mends, so size cannot be "auto". '
             "Choose 1, 1/2 or 1/4."
         )
+    work_at = 1.0 if size in (None, "auto") else float(size)
     if size in (None, "auto") and rules.mends_px:
         advice = working_size.advise(batch, rules.mends_px, rules.min_px)
         if size == "auto":
-            size = advice.size
+            work_at = advice.size
         elif advice.size != 1:
             hint = working_size.hint(batch, advice)
             warnings.warn(hint, working_size.SizeHint, stacklevel=2)
-    small = working_size.reduce(batch, size or 1, rules.min_px)
+    small = working_size.reduce(batch, work_at, rules.min_px)
     return images.like(_run(small, rules, 1, 1, options), photo)
 
 

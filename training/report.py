@@ -106,7 +106,7 @@ def by_extent(scores: pd.DataFrame) -> pd.DataFrame:
     gopro = scores.loc[(scores.group == "gopro") & scores.st_lpips.notna()]
     table = _means(gopro, "case").rename(columns={"case": "extent"})
     columns = ["extent", "method", "pictures", "psnr_db", "gain_db", "ssim", "st_lpips"]
-    return table[columns].round(4)
+    return table.filter(columns).round(4)
 
 
 def _means(scores: pd.DataFrame, part: str) -> pd.DataFrame:
