@@ -92,7 +92,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 def _add_deblur(commands: Any) -> None:
     parser = commands.add_parser("deblur", help="remove the blur of a photo")
-    _add_files(parser)
+    _add_files(parser, max_memory_mb=1000)
     network = parser.add_mutually_exclusive_group()
     network.add_argument("--model", default="mssnet-deblur", help="default: %(default)s")
     network.add_argument(
@@ -109,14 +109,14 @@ def _add_deblur(commands: Any) -> None:
 
 def _add_upscale(commands: Any) -> None:
     parser = commands.add_parser("upscale", help="enlarge a photo")
-    _add_files(parser)
+    _add_files(parser, max_memory_mb=1200)
     parser.add_argument("--scale", type=int, default=8, help="2, 3, 4, 6, 8 or 16; default: 8")
     parser.add_argument("--model", help="a network, bicubic or nearest; default: the course's own")
     parser.add_argument("--seed", type=int, default=0, help="for networks that draw their answer")
     parser.set_defaults(run=_upscale)
 
 
-def _add_files(parser: argparse.ArgumentParser) -> None:
+def _add_files(parser: argparse.ArgumentParser, max_memory_mb: float) -> None:
     parser.add_argument("photo", type=Path, help="the picture to read")
     parser.add_argument(
         "-o",
@@ -129,7 +129,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-memory-mb",
         type=float,
-        default=1200,
+        default=max_memory_mb,
         help="memory to work in; default: %(default)s",
     )
     parser.add_argument(

@@ -48,7 +48,7 @@ def deblur(
     size: float | str | None = None,
     tile_px: int | None = None,
     progress: bool = False,
-    max_memory_mb: float = 1200,
+    max_memory_mb: float = 1000,
     precision: str | None = None,
 ) -> Tensor:
     """Remove the blur of a photo with a network, at constant size unless asked otherwise.
