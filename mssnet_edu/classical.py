@@ -29,11 +29,14 @@ from mssnet_edu.images.spectrum import hann_window, power_spectrum
 
 __all__ = [
     "estimate_line_kernel",
+    "motion_extent_px",
     "noise_to_signal",
     "richardson_lucy",
     "unsharp_mask",
     "wiener",
 ]
+
+MAX_EXTENT_PX = 64.0
 
 
 def unsharp_mask(
@@ -230,6 +233,27 @@ def estimate_line_kernel(photo: Tensor, max_length_px: float = 60.0) -> LineBlur
     length = lengths[best // len(angles)].item()
     angle = angles[best % len(angles)].item() % 180
     return LineBlur(length, angle, line_kernel(length, angle), fine.max().item())
+
+
+def motion_extent_px(photo: Tensor) -> float:
+    """How far things moved while a photo was taken, in px; 0.0 where no even motion is seen.
+
+    photo: (3, H, W) in [0, 1]. The length of `estimate_line_kernel`, if it is to be trusted: a
+    score of 0.65 and a length of 6 px or more. So of a sharp photo, of one out of focus, of a flat
+    one and of one with sides below 64 px it says 0. A trembling hand is mostly not seen.
+    Up to 64 px, or a third of the shorter side.
+
+    >>> from mssnet_edu import degrade, samples
+    >>> motion_extent_px(samples.load("cat"))
+    0.0
+    """
+    if min(images.as_batch(photo).shape[-2:]) < 64:
+        return 0.0
+    try:
+        motion = estimate_line_kernel(photo, MAX_EXTENT_PX)
+    except ValueError:  # a flat photo
+        return 0.0
+    return motion.length_px if motion.score >= 0.65 and motion.length_px >= 6 else 0.0
 
 
 def _mean_log_power(grey, tile_px=256):

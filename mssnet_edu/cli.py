@@ -6,6 +6,7 @@ A mistake of the user ends with one sentence on stderr, exit code 2 and no outpu
 import argparse
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["ArgumentParser", "main", "run"]
+
+SIZES = {"1": 1, "1/2": 1 / 2, "1/4": 1 / 4, "auto": "auto"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -89,21 +92,31 @@ class ArgumentParser(argparse.ArgumentParser):
 
 def _add_deblur(commands: Any) -> None:
     parser = commands.add_parser("deblur", help="remove the blur of a photo")
-    _add_files(parser)
-    parser.add_argument("--model", default="mssnet-deblur", help="default: %(default)s")
+    _add_files(parser, max_memory_mb=1000)
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument("--model", default="mssnet-deblur", help="default: %(default)s")
+    network.add_argument(
+        "--weights", type=Path, help="a checkpoint file of the MSSNet authors: .pt, .safetensors"
+    )
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        help="work on a smaller photo, where a long smear is short; auto: the largest size that "
+        "the network can mend; default: 1, and a hint where a smaller one would do better",
+    )
     parser.set_defaults(run=_deblur)
 
 
 def _add_upscale(commands: Any) -> None:
     parser = commands.add_parser("upscale", help="enlarge a photo")
-    _add_files(parser)
+    _add_files(parser, max_memory_mb=1200)
     parser.add_argument("--scale", type=int, default=8, help="2, 3, 4, 6, 8 or 16; default: 8")
     parser.add_argument("--model", help="a network, bicubic or nearest; default: the course's own")
     parser.add_argument("--seed", type=int, default=0, help="for networks that draw their answer")
     parser.set_defaults(run=_upscale)
 
 
-def _add_files(parser: argparse.ArgumentParser) -> None:
+def _add_files(parser: argparse.ArgumentParser, max_memory_mb: float) -> None:
     parser.add_argument("photo", type=Path, help="the picture to read")
     parser.add_argument(
         "-o",
@@ -116,7 +129,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-memory-mb",
         type=float,
-        default=1200,
+        default=max_memory_mb,
         help="memory to work in; default: %(default)s",
     )
     parser.add_argument(
@@ -128,9 +141,16 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 def _deblur(arguments: argparse.Namespace) -> None:
     from mssnet_edu import restore
+    from mssnet_edu.working_size import SizeHint
 
     def work(photo: "Tensor", **options: Any) -> "Tensor":
-        return restore.deblur(photo, arguments.model, **options)
+        options["size"] = SIZES.get(arguments.size)
+        with warnings.catch_warnings(record=True) as caught:
+            answer = restore.deblur(photo, arguments.weights or arguments.model, **options)
+        for warning in caught:
+            if issubclass(warning.category, SizeHint):
+                print(f"hint: {warning.message}".replace("size=", "--size "), file=sys.stderr)
+        return answer
 
     _restore(arguments, work, 1)
 

@@ -2,8 +2,8 @@
 
 psnr counts errors pixel by pixel, ssim compares small neighbourhoods, perceptual_distance asks a
 network that was taught by people's answers, and consistency_db asks whether an enlarged photo
-still agrees with the small one it was made from. All compare what a screen would show: values
-outside [0, 1] are clipped first.
+still agrees with the small one it was made from; align finds the shift between two photos. All
+compare what a screen would show: values outside [0, 1] are clipped first.
 
 psnr_pu compares light that goes beyond white, where a mask says so; there nothing is clipped.
 
@@ -23,7 +23,7 @@ from mssnet_edu import images
 from mssnet_edu.degrade import arguments, resample
 from mssnet_edu.degrade.sizes import DOWN
 
-__all__ = ["consistency_db", "perceptual_distance", "psnr", "psnr_pu", "pu21", "ssim"]
+__all__ = ["align", "consistency_db", "perceptual_distance", "psnr", "psnr_pu", "pu21", "ssim"]
 
 PERCEPTUAL_MAX_PIXELS = 1_100_000  # 1.1 GB of maps at 1 megapixel
 WHITE_CD_M2 = 100.0  # luminance of a frame's white on the screen that PU21 imagines
@@ -180,6 +180,37 @@ def psnr_pu(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float | Tensor:
     error, counts = (x.reshape(-1, *a.shape[-3:]).flatten(1) for x in (error * counts, counts))
     mean = error.sum(1) / counts.sum(1)  # 0 / 0 is NaN
     return _per_photo(10 * torch.log10(PU21_PEAK**2 / mean), a)
+
+
+def align(a: Tensor, b: Tensor, within_px: int = 8) -> tuple[Tensor, Tensor]:
+    """Crop two photos of one scene to where they fit best: one of them may lie some pixels off.
+
+    a, b: (3, H, W) of one shape in [0, 1]. within_px: the largest shift, in whole pixels along each
+    axis, that is tried; as much is cut off at every side. Of all shifts, the one with the smallest
+    squared error is taken. Returns (a, b), each (3, H - 2 within_px, W - 2 within_px): a from the
+    place that was found, b from the middle. A blurred photo does not say when in the exposure it
+    was sharp, so an answer may be right and yet a little moved.
+    Raises PhotoError for unequal shapes, for a batch and for photos that are too small.
+
+    >>> photo = torch.rand(3, 40, 40)
+    >>> psnr(*align(photo.roll((3, -2), (1, 2)), photo, within_px=4))
+    inf
+    """
+    first, second = _pair(a, b, 0, min_px=2 * arguments.whole(within_px, "within_px", low=0) + 1)
+    if len(first) > 1:
+        raise images.PhotoError(f"a is {_size(a)}; expected one photo. Take photo[0].")
+    height, width = first.shape[-2:]
+    steps = 2 * within_px + 1
+    inner = (..., slice(within_px, height - within_px), slice(within_px, width - within_px))
+    moving, still = first[0].double(), second[0].double()[inner]
+    # |a - b|^2 = a^2 - 2 a b + b^2, for all shifts at once
+    spectrum = torch.fft.rfft2(moving) * torch.fft.rfft2(still, s=(height, width)).conj()
+    product = torch.fft.irfft2(spectrum, s=(height, width))[:, :steps, :steps].sum(0)
+    sums = torch.nn.functional.pad(moving.square().sum(0).cumsum(0).cumsum(1), (1, 0, 1, 0))
+    h, w = still.shape[-2:]
+    square = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
+    top, left = divmod(int((square - 2 * product).argmin()), steps)
+    return first[0, :, top : top + h, left : left + w], second[0][inner]
 
 
 def _pair(a, b, border_px, min_px=1):

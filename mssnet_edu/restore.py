@@ -7,18 +7,19 @@ which its card knows (`ModelInfo.bytes_per_px`).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
-import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mssnet_edu import degrade, images
+from mssnet_edu import degrade, images, working_size
+from mssnet_edu.memory import trim_heap
 from mssnet_edu.models import load_model
 from mssnet_edu.precision import autocast, choose_precision
 from mssnet_edu.tiling import Tile, Tiling, blend, pad, round_up
@@ -32,7 +33,7 @@ _PLAIN = ("bicubic", "nearest")  # enlarging without a network
 _RAMP_PX = 16  # how wide two tiles are blended, in pixels of the answer (at least 4 of the photo)
 _UNKNOWN_TILE_PX = 256  # for a network whose memory nobody measured
 _UNKNOWN_HALO_PX = 32
-_SPARE = 1.3  # measured over counted memory: scratch space of convolutions, gaps in the heap
+_SPARE = 1.3  # memory in use over counted memory, where nobody measured it, and in bfloat16
 _COPIES_BYTES = 24  # per pixel of the answer: it is clamped and blended, two copies of three floats
 _MB = 1_000_000
 
@@ -42,23 +43,31 @@ _MB = 1_000_000
 
 def deblur(
     photo: Tensor,
-    model: str | nn.Module = "mssnet-deblur",
+    model: str | Path | nn.Module = "mssnet-deblur",
     *,
+    size: float | str | None = None,
     tile_px: int | None = None,
     progress: bool = False,
-    max_memory_mb: float = 1200,
+    max_memory_mb: float = 1000,
     precision: str | None = None,
 ) -> Tensor:
-    """Remove the blur of a photo with a network, at constant size.
+    """Remove the blur of a photo with a network, at constant size unless asked otherwise.
 
     photo: (3, H, W) or (N, 3, H, W), sRGB in [0, 1], any H and W from the network's minimum up.
-    model: a name from `me.models.names("deblur")`, or a network, which is left as it was. tile_px:
-    side of a tile, None to let the memory decide (256 px for a network without a card). progress:
-    show a bar. max_memory_mb: what this call may use beside the photo itself; a larger photo is
-    worked on in tiles. precision: "float32" or "bfloat16"; None takes bfloat16 where the processor
-    multiplies it fast (see `mssnet_edu.precision`), and float32 for a network without a card.
-    Returns the same shape, clamped to [0, 1]. Raises PhotoError (a ValueError) for a photo that is
-    too small or too large, ValueError for a model that does not deblur.
+    model: a name from `me.models.names("deblur")`, the path of a checkpoint file of the MSSNet
+    authors (.pt, .pth or .safetensors), or a network, which is left as it was.
+    size: 1/2 or 1/4 reduces the photo first, for a long smear is short in a small photo; the answer
+    is as small. "auto" takes the largest size at which the network mends the motion that is seen in
+    the photo. 1 works at full size. So does None, and gives a warning, `SizeHint`, where a smaller
+    size would do better (for networks whose card says which motions they mend).
+    tile_px: side of a tile, None to let the memory decide (256 px for a network without a card).
+    progress: show a bar. max_memory_mb: what this call may use beside the photo itself; a larger
+    photo is worked on in tiles. precision: "float32" or "bfloat16"; None takes bfloat16 where the
+    processor multiplies it fast (see `mssnet_edu.precision`), and float32 for a network without a
+    card.
+    Returns the shape of the (reduced) photo, clamped to [0, 1]. Raises PhotoError (a ValueError)
+    for a photo that is too small or too large, ValueError for another size and for a model that
+    does not deblur.
 
     >>> class Half(torch.nn.Module):
     ...     def forward(self, photo):
@@ -67,10 +76,25 @@ def deblur(
     tensor(0.5000)
     """
     batch = images.as_batch(photo)
+    working_size.check_size(size)
     rules = _rules(model, "deblur")
     _check_size(batch, rules)
-    answer = _run(batch, rules, 1, 1, _Options(tile_px, progress, max_memory_mb, precision))
-    return images.like(answer, photo)
+    options = _Options(tile_px, progress, max_memory_mb, precision)
+    if size == "auto" and not rules.mends_px:
+        raise ValueError(
+            f'nobody measured which motions {rules.name} mends, so size cannot be "auto". '
+            "Choose 1, 1/2 or 1/4."
+        )
+    work_at = 1.0 if size in (None, "auto") else float(size)
+    if size in (None, "auto") and rules.mends_px:
+        advice = working_size.advise(batch, rules.mends_px, rules.min_px)
+        if size == "auto":
+            work_at = advice.size
+        elif advice.size != 1:
+            hint = working_size.hint(batch, advice)
+            warnings.warn(hint, working_size.SizeHint, stacklevel=2)
+    small = working_size.reduce(batch, work_at, rules.min_px)
+    return images.like(_run(small, rules, 1, 1, options), photo)
 
 
 def upscale(
@@ -158,6 +182,8 @@ class _Rules:
     min_px: int = 1
     halo_px: int = _UNKNOWN_HALO_PX
     bytes_per_px: float = 0
+    spare: float = _SPARE
+    mends_px: tuple[float, ...] = ()
     has_card: bool = False
     takes_factor: bool = False
     takes_seed: bool = False
@@ -177,8 +203,8 @@ class _Options:
         choose_precision(self.precision)  # a wrong one is said before any work
 
 
-def _rules(model: str | nn.Module, task: str) -> _Rules:
-    if isinstance(model, str):
+def _rules(model: str | Path | nn.Module, task: str) -> _Rules:
+    if isinstance(model, str | Path):
         model = load_model(model)
     if not isinstance(model, nn.Module):
         raise TypeError(
@@ -204,6 +230,8 @@ def _rules(model: str | nn.Module, task: str) -> _Rules:
         info.min_px,
         info.halo_px,
         info.bytes_per_px,
+        info.spare or _SPARE,
+        info.mends_px,
         has_card=True,
         takes_factor=bool(offered),
         takes_seed=bool(info.config.get("takes_seed")),
@@ -296,6 +324,7 @@ def _tiles(
     factor: int,
     shrink: int,
     options: _Options,
+    precision: str,
 ) -> list[list[Tile]]:
     """Where to cut the rows and the columns of a photo, padded to this size."""
     ramp_px = max(_RAMP_PX // factor, 4)
@@ -313,28 +342,19 @@ def _tiles(
     elif not rules.bytes_per_px:
         sides = [max(round_up(_UNKNOWN_TILE_PX, rules.multiple_of), smallest)] * 2
     else:
-        answer_mb = _answer_mb(batch, factor // shrink)
-        per_px = (_SPARE * rules.bytes_per_px + _COPIES_BYTES) * factor**2
-        sides = tiling.choose(size, (options.max_memory_mb - answer_mb) * _MB / per_px)
+        whole_mb = _answer_mb(batch, factor // shrink) + _answer_mb(batch[:1], 1)  # and padded
+        spare = rules.spare if precision == "float32" else _SPARE
+        per_px = (spare * rules.bytes_per_px + _COPIES_BYTES) * factor**2
+        sides = tiling.choose(size, (options.max_memory_mb - whole_mb) * _MB / per_px)
         if sides is None:
             least = min(size[0], smallest) * min(size[1], smallest)
-            need = round_up(answer_mb + least * per_px / _MB, 100)
+            need = round_up(whole_mb + least * per_px / _MB, 100)
             raise images.PhotoError(
                 f"{rules.name} needs about {need} MB for this photo, even in its smallest tiles; "
                 f"max_memory_mb is {options.max_memory_mb:g}. Pass max_memory_mb={need} if you "
                 "have the memory, or cut a part out with me.images.crop."
             )
     return [tiling.cut(length, side) for length, side in zip(size, sides, strict=True)]
-
-
-def _trim_heap() -> None:
-    """Return freed memory to the machine, where the C library keeps it for itself (Linux).
-
-    Measured: 170 MB after one 384 x 384 px photo, on notebooks that have 1.5 GB in all.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
 
 
 # ------------------------------------------------------------------------------------ one pass
@@ -355,15 +375,15 @@ def _run(
     count, _, height, width = batch.shape
     scale = factor // shrink
     size = round_up(height, rules.multiple_of), round_up(width, rules.multiple_of)
-    rows, columns = _tiles(batch, size, rules, factor, shrink, options)
     network = rules.network
     # Not inside inference_mode: its tensors may not be changed by the learner afterwards.
     answer = torch.zeros(count, 3, height * scale, width * scale)
-    jobs = [(n, row, column) for n in range(count) for row in rows for column in columns]
     with torch.inference_mode(), _channels_last(network), _eval_mode(network) as device:
         # what bfloat16 does was measured for networks with a card, on processors
         by_default = None if rules.has_card and device.type == "cpu" else "float32"
         precision = choose_precision(options.precision or by_default)
+        rows, columns = _tiles(batch, size, rules, factor, shrink, options, precision)
+        jobs = [(n, row, column) for n in range(count) for row in rows for column in columns]
         padded, noise = batch, None  # of the photo of the batch that is worked on
         for n, row, column in _progress(jobs, options.progress, label or rules.name):
             if (row, column) == (rows[0], columns[0]):
@@ -392,7 +412,7 @@ def _run(
             if shrink > 1:
                 result = F.avg_pool2d(result, shrink)
             blend(answer[n : n + 1], result.to(answer.device), row, column, scale)
-    _trim_heap()
+    trim_heap()
     return answer.clamp_(0, 1).to(batch.device)  # blending may round to 1 + 1e-7
 
 

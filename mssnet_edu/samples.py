@@ -2,7 +2,6 @@
 
 Pictures lie in `data/photos`, the clip in `data/video`; `data/photos/CREDITS.tsv` lists them all.
 Panoramas of real light lie in `data/light`, with a `CREDITS.tsv` of their own.
-`maxim_answer` gives what another network made of a few of them, computed beforehand.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import torch
 
 from mssnet_edu import images
 
-__all__ = ["clip", "info", "load", "maxim_answer", "names", "panorama", "panorama_names"]
+__all__ = ["clip", "info", "load", "names", "panorama", "panorama_names"]
 
 _KINDS = ("old", "sharp", "blurred", "clip")
 
@@ -172,31 +171,3 @@ def panorama(name: str) -> torch.Tensor:
     from safetensors.torch import load_file
 
     return load_file(find_data(f"light/{name}.safetensors"))["light"].float()
-
-
-def maxim_answer(photo: torch.Tensor) -> torch.Tensor:
-    """What the network MAXIM makes of a blurred photo: looked up, for it was computed beforehand.
-
-    photo: (3, H, W), one of those that MAXIM was given (tools/provenance/run_maxim.py): the five
-    really blurred photos, and those that notebook 03 blurs. Returns (3, H, W), sRGB in [0, 1].
-    Raises ValueError for any other photo. Source: Tu et al., "MAXIM:
-    Multi-Axis MLP for Image Processing", CVPR 2022; the weights were trained on GoPro.
-
-    >>> maxim_answer(load("real_motion_text")).shape == load("real_motion_text").shape
-    True
-    """
-    batch = images.as_batch(photo)
-    folder = find_data("maxim")
-    given = {path: path.with_suffix(".png") for path in (folder / "known").glob("*.webp")}
-    credited = _credits(find_data("photos/CREDITS.tsv"))
-    given |= {p: find_data(credited[p.stem].file) for p in folder.glob("*.webp")}
-    for answer, file in sorted(given.items()):
-        blurred = images.load(file)
-        # half a grey level: what was given to MAXIM was rounded to 8 bits
-        if blurred.shape == batch.shape[1:] and float((blurred - batch).abs().mean()) < 0.5 / 255:
-            return images.load(answer)
-    raise ValueError(
-        f"MAXIM's answers were computed beforehand, for {len(given)} photos, and this is none of "
-        "them. It must be one of them, whole and unchanged. For any other photo run it: "
-        'me.deblur(photo, "maxim-gopro")'
-    )

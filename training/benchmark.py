@@ -5,6 +5,7 @@ every machine and in any set. Photos are 8-bit before and after, as files are.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ __all__ = [
     "FACTORS",
     "Degraded",
     "blurred",
-    "fingerprint",
+    "gopro_path",
     "load_photos",
     "reduced",
     "textured_crops",
@@ -30,6 +31,8 @@ __all__ = [
 SIDE_PX = 512  # of the crop that is measured
 MAX_SIDE_PX = 2048  # larger photos are reduced first: most of them are soft at 100 %
 BORDER_PX = 32  # cropped after blurring, so that no mirrored pixels are left in the photo
+GOPRO_PX = (6, 10, 16, 24, 32)  # how far an exposure of the group "gopro" reaches
+GOPRO_TURN_DEG, GOPRO_ZOOM_PERCENT = 0.3, 0.5  # at most, over the whole exposure, either way
 MOTION_PX = (15.0, 30.0)
 DEFOCUS_RADIUS_PX = (2.0, 6.0)
 MAX_SHIFT_PX = 2.0  # of a kernel's centre of mass from the middle of the exposure
@@ -44,7 +47,7 @@ class Degraded:
     name: of the photograph. group: rows of the table, "motion" or "clean 8x". case: which
     degradation, "line 19.7 px" or "8x". photo: (3, H, W), sharp: (3, factor H, factor W), 8-bit.
     kernel: (k, k), its middle is the middle of the exposure; None where nothing was blurred, or
-    where the photo was reduced.
+    where the photo was reduced. In the group "gopro" it is that of the photo's middle.
     """
 
     name: str
@@ -121,29 +124,52 @@ def textured_crops(
     return corners
 
 
-def fingerprint(photo: Tensor) -> str:
-    """A short text that differs when an 8-bit photo differs: the start of its SHA-256."""
-    levels = (photo * 255).round().to(torch.uint8).contiguous()
-    return hashlib.sha256(levels.numpy().tobytes()).hexdigest()[:16]
-
-
 # --- degradations ---------------------------------------------------------------------------------
 
 
 def blurred(photos: dict[str, Tensor]) -> Iterator[Degraded]:
-    """Every photo under three camera motions of 15 to 30 px, one defocus, and without blur.
+    """Every photo in five exposures like GoPro's, under three camera motions, one defocus, and
+    without blur.
 
-    Blur in linear light, noise of one grey level, 8 bits. The truth is the middle of the exposure.
+    Blur in linear light, 8 bits; but for GoPro's, whose frames average it away, noise of one grey
+    level. The truth is the middle of the exposure.
     Motions whose centre of mass lies more than 2 px from it are sampled again: nobody can know such
     a shift from the blurred photo, so no method is punished for it.
     """
     inner = (..., slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
     for name, photo in photos.items():
         sharp = photo[inner]
+        for extent_px in GOPRO_PX:
+            path = gopro_path(extent_px, _generator(name, f"gopro {extent_px}"))
+            mean = images.quantize(degrade.motion_blur(photo, path)[inner])
+            kernel = degrade.kernel_from_path(path[:, :2])
+            yield Degraded(name, "gopro", f"{extent_px} px", mean, sharp, kernel)
         for group, case, kernel, seed in _kernels(name):
             noisy = degrade.add_noise(degrade.blur(photo, kernel)[inner], NOISE_SIGMA, seed=seed)
             yield Degraded(name, group, case, images.quantize(noisy), sharp, kernel)
         yield Degraded(name, "sharp", "none", sharp, sharp)
+
+
+def gopro_path(extent_px: float, generator: torch.Generator) -> Tensor:
+    """The path of a camera in one exposure of 1/35 to 1/20 s, such as GoPro's blurred frames are.
+
+    Nearly straight, nearly even, and the middle frame lies in the middle; a little turn and zoom.
+    extent_px: how far the photo's middle moves. Returns (T, 4), rows (dy, dx, degrees, percent).
+
+    >>> path = gopro_path(10, torch.Generator().manual_seed(0))
+    >>> path.shape, round((path[-1, :2] - path[0, :2]).norm().item(), 1)
+    (torch.Size([21, 4]), 10.0)
+    """
+    time = torch.linspace(-1, 1, 2 * round(extent_px) + 1, dtype=torch.float64)
+    # speed: within 0.7 and 1.3 times its mean; bend: up to a twentieth of the extent
+    along = time + _uniform(-0.15, 0.15, generator) * (time**3 - time)
+    across = _uniform(-0.1, 0.1, generator) * time**2
+    angle = torch.tensor(_uniform(0, 2 * math.pi, generator))
+    dy = across * angle.cos() + along * angle.sin()
+    dx = along * angle.cos() - across * angle.sin()
+    turn = _uniform(-GOPRO_TURN_DEG, GOPRO_TURN_DEG, generator) * time / 2
+    zoom = _uniform(-GOPRO_ZOOM_PERCENT, GOPRO_ZOOM_PERCENT, generator) * time / 2
+    return torch.stack([extent_px / 2 * dy, extent_px / 2 * dx, turn, zoom], 1)
 
 
 def _kernels(name: str) -> Iterator[tuple[str, str, Tensor, int]]:

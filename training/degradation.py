@@ -43,6 +43,9 @@ __all__ = [
 ]
 
 MARGIN_PX = 32  # light from outside the patch is needed where the camera moves
+# of the camera's paths: nearly straight, arcs, swinging hands, trembling hands. An exposure of real
+# life is short, so most are nearly straight and even.
+CAMERA_SHARES = (0.62, 0.2, 0.1, 0.08)
 MAX_CENTROID_OFFSET = 0.09  # distance of a path's mean from its middle frame, by its extent
 NON_UNIFORM_SHARE = 0.15  # of the batches with camera motion; these take longest to make
 VALIDATION_SEED = 20_240_601
@@ -56,10 +59,10 @@ class Blur:
     pairs out of focus. angle_range: directions lie within this share of 90 degrees of the
     horizontal. shortest_px, short_px: lengths of a usual motion. long: share of the moving pairs
     that move by `short_px` to `longest_px` instead. camera: share of the moving pairs that follow a
-    hand-held camera (bends, shake); the others move evenly along a line. non_uniform: share of the
-    batches with camera motion in which the blur differs from place to place (rotation, parallax,
-    objects). noise, jpeg, objects: shares with sensor noise, JPEG, and an object in front that
-    moves on its own.
+    hand-held camera (bends, few shakes); the others move evenly along a line. non_uniform: share of
+    the batches with camera motion in which the blur differs from place to place (rotation,
+    parallax, objects). noise, jpeg, objects: shares with sensor noise, JPEG, and an object in
+    front that moves on its own.
     """
 
     clean: float
@@ -100,7 +103,7 @@ class Blur:
 # jpeg, objects
 _ONE_MOTION = (0.08, 0.00, 0.02, 5.0, 6.0, 0.0, 12.0, 0.0, 0.0, 0.0, 0.00, 0.0)
 _ALL_LINES = (0.08, 0.02, 1.00, 1.0, 10.0, 0.0, 12.0, 0.0, 0.0, 0.1, 0.00, 0.0)
-_EVERYTHING = (0.10, 0.15, 1.00, 0.5, 12.0, 0.6, 30.0, 0.6, 1.0, 0.4, 0.15, 0.4)
+_EVERYTHING = (0.10, 0.15, 1.00, 2.0, 12.0, 0.6, 36.0, 0.6, 1.0, 0.4, 0.15, 0.4)
 
 
 class PairMaker:
@@ -243,9 +246,10 @@ def motion_paths(
 ) -> Tensor:
     """(count, frames, 2) paths of the picture on the sensor (dy, dx) in px, zero at the middle.
 
-    camera: lines, arcs, and the smooth and shaking hands of `degrade.motion_path`; False: straight
-    and even. angle_range: lines lie within this share of 90 degrees of the horizontal. The path's
-    extent (diagonal of its bounding box) lies between the two lengths.
+    camera: lines with a small bend, arcs, and the swinging and trembling hands of
+    `degrade.motion_path`, in the CAMERA_SHARES; False: straight and even. angle_range: lines lie
+    within this share of 90 degrees of the horizontal. The path's extent (diagonal of its bounding
+    box) lies between the two lengths.
     Of eight camera paths drawn for each, one is taken whose mean lies near the middle frame: where
     it lies elsewhere the photo hardly says, and a network asked to guess such a shift learns to
     smear.
@@ -253,7 +257,7 @@ def motion_paths(
     tries = 8 if camera else 1
     path = _lines(tries * count, frames, generator, angle_range)
     if camera:
-        path = _camera_paths(path, generator)
+        path = _camera_paths(path, tries, generator)
     path = path - path[:, frames // 2, None]
     extent = (path.amax(1) - path.amin(1)).norm(dim=-1).clamp(min=1e-6)
     offset = (path.mean(1).norm(dim=-1) / extent).view(count, tries)
@@ -270,19 +274,25 @@ def _lines(count: int, frames: int, generator: torch.Generator, angle_range: flo
     return torch.stack([angle.sin(), angle.cos()], -1) * torch.linspace(-1, 1, frames)[:, None]
 
 
-def _camera_paths(lines: Tensor, generator: torch.Generator) -> Tensor:
-    """Replace most of the lines (N, frames, 2): a few by arcs, most by smooth or shaking hands."""
+def _camera_paths(lines: Tensor, tries: int, generator: torch.Generator) -> Tensor:
+    """Bend the lines (N, frames, 2) a little; replace some by arcs, swinging and trembling hands.
+
+    `tries` in a row are of one kind: the choice among them leaves the shares as they are.
+    """
     count, frames, _ = lines.shape
     time = torch.linspace(-1, 1, frames)[:, None]
-    arcs = lines + 0.8 * torch.randn(count, 1, 2, generator=generator) * time**2
+    bends = torch.randn(count, 1, 2, generator=generator) * time**2
+    lines, arcs = lines + 0.08 * bends, lines + 0.8 * bends
     amplitudes = torch.randn(count, 4, 2, generator=generator)
     smooth = cosine_series(torch.linspace(0, 1, frames), amplitudes)
     pushes = torch.randn(32, count, 2, generator=generator)
     jerks = torch.rand(32, count, 1, generator=generator) < 0.1
     walk = inertial_walk(pushes, jerks).permute(1, 2, 0)  # (count, 2, 33)
     shake = F.interpolate(walk, frames, mode="linear", align_corners=True).mT
-    shares = torch.tensor([0.15, 0.1, 0.35, 0.4])
-    index = torch.multinomial(shares, count, True, generator=generator)
+    kinds = torch.multinomial(
+        torch.tensor(CAMERA_SHARES), count // tries, True, generator=generator
+    )
+    index = kinds.repeat_interleave(tries)
     return torch.stack([lines, arcs, smooth, shake])[index, torch.arange(count)]
 
 

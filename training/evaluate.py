@@ -25,7 +25,7 @@ from training import benchmark, export_mssnet, figures, report, scoring
 __all__ = ["NETWORKS", "load_network", "main"]
 
 NETWORKS = {
-    "deblur": ("mssnet-deblur",),
+    "deblur": ("mssnet-deblur", "maxim-gopro"),
     "upscale8": ("rrdn-x8", "realesrgan-x4", "mssnet-x8-fidelity", "mssnet-x8-realism"),
 }
 
@@ -55,9 +55,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, help="only the first so many photographs")
     parser.add_argument("--quick", action="store_true", help="two small pictures: does it run?")
     parser.add_argument(
-        "--maxim", type=Path, help="scores made by tools/provenance/run_maxim.py --scores"
-    )
-    parser.add_argument(
         "--seconds",
         action="store_true",
         help="measure only the seconds anew, on an idle machine; the rest is read from --out",
@@ -84,7 +81,6 @@ def _run(args: Namespace) -> int:
         photos = benchmark.load_photos(args.photos, args.limit)
     extra = [name.strip() for name in args.models.split(",") if name.strip()]
     networks = {name: load_network(name) for name in (*NETWORKS[args.task], *extra)}
-    maxim, maxim_parameters = scoring.read_maxim(args.maxim)
     if args.task == "deblur":
         answer_all = scoring.deblur_all
     else:
@@ -99,14 +95,18 @@ def _run(args: Namespace) -> int:
         scores = []
         for name in tqdm(photos, unit="photo", disable=None):  # None: only in a terminal
             for case, answers in answer_all({name: photos[name]}, networks):
-                scores += scoring.score(case, answers, maxim)
+                scores += scoring.score(case, answers)
         scores = pd.DataFrame(scores)
         report.write_table(pictures, scores)
     seconds = {} if args.quick and not args.seconds else scoring.seconds(args.task, networks)
-    table = report.summarise(scores, networks, seconds, maxim_parameters)
+    table = report.summarise(scores, networks, seconds)
     report.write_table(table_path, table)
     source = f"photographs of {args.photos}" if args.photos else "validation photographs"
     text = f"# {args.task}: {scores.photo.nunique()} {source}\n\n{report.render(args.task, table)}"
+    extents = report.by_extent(scores)
+    if args.task == "deblur":
+        report.write_table(args.out / "deblur_extents.csv", extents)
+        text += f"\n{report.render_extents(extents)}"
     write_text(table_path.with_suffix(".md"), text)
     print(text)
     if not args.seconds:
@@ -114,15 +114,17 @@ def _run(args: Namespace) -> int:
             args.out / f"{args.task}_examples.jpg", photos, partial(answer_all, networks=networks)
         )
         if args.task == "deblur":
-            figures.gain_bars(args.out / "deblur.png", table, ["motion", "defocus"])
+            figures.gains_by_extent(args.out / "deblur_extents.png", extents)
+            figures.gain_bars(args.out / "deblur.png", table, ["gopro", "motion", "defocus"])
             if not args.quick:
-                figures.real_photos(args.out / "deblur_real.jpg", networks["mssnet-deblur"])
+                figures.real_photos(args.out / "deblur_real.jpg", networks)
         else:
             groups = ["clean 8x", "dirty 8x"]
             figures.perception_distortion(args.out / "upscale8.png", table, groups)
     if args.update_cards:
-        names = [name for name in NETWORKS[args.task] if name.startswith("mssnet-")]
-        report.update_cards(table, names)
+        others = ("rrdn-x8", "realesrgan-x4")  # measured by training.measure_models
+        names = [name for name in NETWORKS[args.task] if name not in others]
+        report.update_cards(table, names, extents=extents)
         print(f"cards written: {', '.join(names)}")
     print(f"tables and figures: {args.out}")
     return 0

@@ -1,6 +1,6 @@
 """The figures of an evaluation: gains as bars, perception against distortion, grids of photos."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,10 @@ from mssnet_edu.files import replacing
 from mssnet_edu.show import look
 from training.benchmark import Degraded, textured_crops
 from training.report import GROUPS, method_title
-from training.scoring import MAXIM
 
-__all__ = ["examples", "gain_bars", "perception_distortion", "real_photos"]
+__all__ = ["examples", "gain_bars", "gains_by_extent", "perception_distortion", "real_photos"]
 
-EXAMPLES, EXAMPLE_PX, REAL_PX = 3, 176, 760
+EXAMPLES, EXAMPLE_PX, REAL_PX = 3, 176, 600
 NOT_SHOWN = ("unsharp", "Richardson", "-U")  # too many columns would be too small to see
 GAP_PX, TITLE_PX, GRID_DPI = 6, 44, 200
 OTHERS = "#98a5b1"  # the course's networks are drawn in ink, all others in this grey
@@ -33,7 +32,7 @@ def examples(
 ) -> None:
     """The most textured place of a few photos, a column a method, each pixel shown 2 x 2.
 
-    answer_all: as `scoring.deblur_all`, of which the camera motion is shown, or as
+    answer_all: as `scoring.deblur_all`, of which the GoPro-like motion of 16 px is shown, or as
     `scoring.upscale_all`, of which 8x is.
     """
     names = list(photos)
@@ -42,7 +41,7 @@ def examples(
     chosen = []
     for name in (names[i] for i in spread):
         degraded = answer_all({name: photos[name]})
-        chosen.append(next(d for d in degraded if d[0].case.startswith(("camera", "8x"))))
+        chosen.append(next(d for d in degraded if d[0].case in ("16 px", "8x")))
     side = min(EXAMPLE_PX, *(min(case.sharp.shape[1:]) for case, _ in chosen))
     rows = []
     for case, answers in chosen:
@@ -62,19 +61,26 @@ def _short(method: str) -> str:
     return method.replace("mssnet-", "").replace("Richardson-Lucy", "R.-L.").replace("kernel", "k.")
 
 
-def real_photos(path: Path, network: nn.Module) -> None:
-    """The course's really blurred photos: as given, as MAXIM answered, as the network answers."""
+def real_photos(path: Path, networks: Mapping[str, nn.Module]) -> None:
+    """The course's really blurred photos: as given, and as networks answer at full and half size.
+
+    Smaller answers are enlarged again, for comparison.
+    """
     rows = []
     for name in samples.names("blurred"):
         photo = samples.load(name)
         size = round(REAL_PX * photo.shape[1] / photo.shape[2]), REAL_PX
-        row = {
-            "as given": photo,
-            f"{MAXIM} (computed beforehand)": images.load(samples.find_data(f"maxim/{name}.webp")),
-            "mssnet-deblur": restore.deblur(photo, network),
-        }
-        rows.append({title: degrade.resample(each, size) for title, each in row.items()})
+        row = {"as given": photo}
+        for title, network in networks.items():
+            row[title] = restore.deblur(photo, network, size=1)
+            row[f"{title} at half size"] = restore.deblur(photo, network, size=1 / 2)
+        rows.append({title: _resized(each, size) for title, each in row.items()})
     _save_grid(path, rows)
+
+
+def _resized(photo: Tensor, size: tuple[int, int]) -> Tensor:
+    method = "area" if photo.shape[-1] >= size[1] else "bicubic"
+    return degrade.resample(photo, size, method).clamp(0, 1)
 
 
 def _save_grid(path: Path, rows: list[dict[str, Tensor]]) -> None:
@@ -109,6 +115,29 @@ def gain_bars(path: Path, table: pd.DataFrame, groups: list[str]) -> None:
     _save(figure, path, 150)
 
 
+def gains_by_extent(path: Path, table: pd.DataFrame) -> None:
+    """What each network gains, and how its answers look, against how far the motion reaches.
+
+    table: from `report.by_extent`.
+    """
+    figure = Figure((9.4, 3.4), layout="tight", facecolor=look.PAPER)
+    columns = {"gain_db": "gain in PSNR, dB ↑", "st_lpips": "ST-LPIPS: unlike the photo ↓"}
+    for axes, (column, ylabel) in zip(figure.subplots(1, 2), columns.items(), strict=True):
+        for method in ("input", "unsharp mask", "maxim-gopro", "mssnet-deblur"):
+            rows = table.loc[table.method == method].dropna(subset=column)
+            px = [int(extent.removesuffix(" px")) for extent in rows.extent]
+            style = {"color": _colour(method), "marker": "s" if "maxim" in method else "o"}
+            if method in ("input", "unsharp mask"):
+                style |= {"marker": "", "linestyle": ":" if method == "input" else "--"}
+            if px:
+                axes.plot(px, rows[column], label=method, **style)
+        _plain(axes)
+        axes.set_xlabel("how far the motion reaches, px", fontsize=8, color=look.MUTED)
+        axes.set_ylabel(ylabel, fontsize=8, color=look.MUTED)
+        axes.legend(fontsize=8, frameon=False)
+    _save(figure, path, 150)
+
+
 def perception_distortion(path: Path, table: pd.DataFrame, groups: list[str]) -> None:
     """Right on average, or real to the eye: each method in the plane of PSNR and ST-LPIPS."""
     figure, panels = _panels(4.2, groups, "PSNR, dB: right on average →")
@@ -138,10 +167,14 @@ def _panels(height_in: float, groups: list[str], xlabel: str) -> tuple[Figure, l
     for axes, group in zip(panels, groups, strict=True):
         axes.set_title(GROUPS[group], fontsize=9, color=look.INK)
         axes.set_xlabel(xlabel, fontsize=8, color=look.MUTED)
-        axes.tick_params(labelsize=8, colors=look.INK)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_facecolor(look.PAPER)
+        _plain(axes)
     return figure, panels
+
+
+def _plain(axes: Axes) -> None:
+    axes.tick_params(labelsize=8, colors=look.INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_facecolor(look.PAPER)
 
 
 def _save(figure: Figure, path: Path, dpi: int) -> None:

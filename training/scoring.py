@@ -1,29 +1,26 @@
 """Score the networks and their rivals on the benchmark: every method's answer against the truth."""
 
-import json
 import math
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
 from timeit import repeat
 from typing import cast
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from mssnet_edu import classical, degrade, hallucination, images, metrics, restore
 from mssnet_edu.models import ModelInfo
 from mssnet_edu.mssnet import MSSNet
-from mssnet_edu.samples import find_data
 from training import benchmark, losses
 from training.benchmark import Degraded
 
-__all__ = ["Score", "deblur_all", "read_maxim", "score", "seconds", "upscale_all"]
+__all__ = ["Score", "deblur_all", "score", "seconds", "upscale_all"]
 
-MAXIM = "MAXIM-GoPro"
+ALIGNED = ("gopro",)  # groups in which an answer may lie up to WITHIN_PX beside the truth
+WITHIN_PX = 8
 # (which kernel, noise for Wiener, steps of Richardson-Lucy): chosen on the validation crops, so
 # the classical methods are seen at their best
 DECONVOLUTIONS = (("true", 0.01, 30), ("estimated", 0.1, 10))
@@ -108,7 +105,7 @@ def _estimated_kernel(photo: Tensor, truth: Tensor) -> Tensor:
 
 def _outputs(name: str, network: nn.Module, photo: Tensor) -> dict[str, Tensor]:
     if not isinstance(network, MSSNet):
-        return {name: restore.deblur(photo, network)}
+        return {name: restore.deblur(photo, network, size=1)}
     with torch.inference_mode():
         stages = list(network.stages(photo[None].contiguous(memory_format=torch.channels_last)))
     # the last stage is the network's answer
@@ -140,29 +137,28 @@ def upscale_all(
 # --- scores ---------------------------------------------------------------------------------------
 
 
-def score(case: Degraded, answers: dict[str, Tensor], maxim: pd.DataFrame) -> list[Score]:
+def score(case: Degraded, answers: dict[str, Tensor]) -> list[Score]:
     """The scores of all answers to one degraded photo, each rounded to 8 bits, as a file would be.
 
-    maxim: from `read_maxim`; its scores count where they are of the very same picture.
+    In the groups ALIGNED they are those of the place, within 8 px, where an answer fits best: the
+    middle of an exposure can be told from the photo only roughly.
     """
     answers = {method: images.quantize(answer) for method, answer in answers.items()}
-    scores = [
+    return [
         _score(case, method, answer, answers.get(method + SECOND))
         for method, answer in answers.items()
         if not method.endswith(SECOND)
     ]
-    if (case.name, case.case) in maxim.index:
-        known = maxim.loc[(case.name, case.case)]
-        if known.sha256 == benchmark.fingerprint(case.sharp):
-            scores.append(Score(case.name, case.group, case.case, MAXIM, *known[METRICS[:3]]))
-    return scores
 
 
 def _score(case: Degraded, method: str, answer: Tensor, second: Tensor | None) -> Score:
     truth, more = case.sharp, {}
-    if answer.shape != truth.shape:
+    whole = answer.shape == truth.shape
+    if not whole:
         truth = losses.targets([answer[None]], truth[None])[0][0]
-    elif "-U" not in method:  # the network that judges looks is slow: whole answers only
+    if case.group in ALIGNED:
+        answer, truth = metrics.align(answer, truth, WITHIN_PX if whole else WITHIN_PX // 2)
+    if whole and "-U" not in method:  # the network that judges looks is slow: whole answers only
         more["st_lpips"] = metrics.perceptual_distance(answer, truth)
     if case.factor > 1:
         projected = hallucination.back_project(
@@ -177,17 +173,6 @@ def _score(case: Degraded, method: str, answer: Tensor, second: Tensor | None) -
     return Score(case.name, case.group, case.case, method, psnr_db, ssim, **more)
 
 
-def read_maxim(path: Path | None = None) -> tuple[pd.DataFrame, int]:
-    """MAXIM's scores by (photo, case), made by tools/provenance/run_maxim.py, and its parameters.
-
-    path: None for the course's own, data/maxim/scores.csv.
-    """
-    about = json.loads(find_data("maxim/about.json").read_text(encoding="utf-8"))
-    path = path or find_data("maxim/scores.csv")
-    scores = pd.read_csv(path, index_col=["photo", "blur"], dtype={"sha256": str}).sort_index()
-    return scores, about["parameters"]
-
-
 def seconds(task: str, networks: dict[str, nn.Module], runs: int = 3) -> dict[str, float]:
     """Median seconds for one photo on two threads, by method; without the estimated kernels.
 
@@ -197,7 +182,8 @@ def seconds(task: str, networks: dict[str, nn.Module], runs: int = 3) -> dict[st
     if task == "deblur":
         photo = torch.rand(3, 512, 512, generator=generator)
         methods = _classical(photo, degrade.line_kernel(20, 30))
-        methods |= {name: partial(restore.deblur, photo, net) for name, net in networks.items()}
+        deblur = partial(restore.deblur, size=1)
+        methods |= {name: partial(deblur, photo, net) for name, net in networks.items()}
     else:
         photo = torch.rand(3, 128, 128, generator=generator)
         methods = {"bicubic": partial(degrade.enlarge, photo, 8)}

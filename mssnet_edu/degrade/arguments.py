@@ -96,7 +96,7 @@ def kernel(value: object) -> Tensor:
 
 
 def path(value: object, rotation: bool = True) -> Tensor:
-    """A motion path as a float64 tensor: (T, 2), or (T, 3) where a rotation is allowed.
+    """A motion path as a float64 tensor: (T, 2), or (T, 3) or (T, 4) where a turn is allowed.
 
     >>> path([[0, 0], [0, 1.5]]).shape
     torch.Size([2, 2])
@@ -105,14 +105,14 @@ def path(value: object, rotation: bool = True) -> Tensor:
         value = torch.as_tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f"path_px is a {type(value).__name__}; expected a (T, 2) tensor.") from None
-    if value.dim() != 2 or not len(value) or value.shape[1] not in (2, 3):
+    if value.dim() != 2 or not len(value) or value.shape[1] not in (2, 3, 4):
         raise ValueError(
             f"path_px has the shape {tuple(value.shape)}; expected (T, 2): one row "
             "(dy, dx) per moment. motion_path() makes one."
         )
     if not torch.isfinite(value).all():
         raise ValueError("path_px holds NaN or infinity; expected offsets in pixels.")
-    if value.shape[1] == 3 and not rotation:
+    if value.shape[1] > 2 and not rotation:
         raise ValueError(
             "path_px turns the camera, so each place of the photo has a blur kernel "
             "of its own. Ask for the one at a place: "

@@ -2,7 +2,8 @@
 
 A path (trajectory) is a tensor (T, 2): for T moments of the exposure, how far the picture has moved
 on the sensor, (dy, dx) in pixels, y downwards. A third column, if there is one, is a rotation about
-the photo's centre in degrees, counter-clockwise.
+the photo's centre in degrees, counter-clockwise; a fourth one is a zoom, by how many percent the
+picture has grown about the same centre.
 """
 
 import math
@@ -157,9 +158,9 @@ def _sample(rows, frames):
 def path_at(path_px: Tensor, point_px: tuple[float, float], size_px: tuple[int, int]) -> Tensor:
     """The path seen at one place of the photo by a camera that also rotates.
 
-    path_px: (T, 3) with rows (dy, dx, degrees). point_px: (y, x). size_px: (H, W) of the photo.
-    Returns (T, 2), as kernel_from_path takes it. Where the camera turns, the blur is spatially
-    variant: this is why one kernel cannot undo real camera shake.
+    path_px: (T, 3) or (T, 4) with rows (dy, dx, degrees, percent). point_px: (y, x). size_px:
+    (H, W) of the photo. Returns (T, 2), as kernel_from_path takes it. Where the camera turns or
+    zooms, the blur is spatially variant: this is why one kernel cannot undo real camera shake.
 
     >>> turn = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 90.0]])
     >>> path_at(turn, point_px=(5, 9), size_px=(11, 11))[1].round()  # from the right to the top
@@ -169,10 +170,16 @@ def path_at(path_px: Tensor, point_px: tuple[float, float], size_px: tuple[int, 
     height, width = (arguments.whole(side, "size_px", low=1) for side in size_px)
     y, x = (arguments.number(c, "point_px") for c in point_px)
     y, x = y - (height - 1) / 2, x - (width - 1) / 2
-    angle = torch.deg2rad(path[:, 2]) if path.shape[1] == 3 else torch.zeros(len(path))
-    cos, sin = angle.cos(), angle.sin()
+    cos, sin = _turn_and_zoom(path)
     rotated = torch.stack([y * cos - x * sin - y, y * sin + x * cos - x], 1)
     return (rotated + path[:, :2]).float()
+
+
+def _turn_and_zoom(path):
+    """(T,) each: zoom times the cosine, and times the sine, of the rotation at every moment."""
+    columns = F.pad(path, (0, 4 - path.shape[1]))  # no third, no fourth column: no turn, no zoom
+    angle, zoom = torch.deg2rad(columns[:, 2]), 1 + columns[:, 3] / 100
+    return zoom * angle.cos(), zoom * angle.sin()
 
 
 def kernel_from_path(path_px: Tensor, size: int | None = None) -> Tensor:
@@ -211,12 +218,14 @@ def kernel_from_path(path_px: Tensor, size: int | None = None) -> Tensor:
 def motion_blur(photo: Tensor, path_px: Tensor, linear_light: bool = True) -> Tensor:
     """Average a photo along a camera path: what the sensor integrates while the shutter is open.
 
-    photo: (3, H, W) or (N, 3, H, W) in [0, 1]; path_px: (T, 2), or (T, 3) with a rotation.
+    photo: (3, H, W) or (N, 3, H, W) in [0, 1]; path_px: (T, 2), or (T, 3) with a rotation,
+    or (T, 4) with a rotation and a zoom.
     Moment t contributes the photo moved by its offset, with sub-pixel precision (bilinear: a
     pixel collects light over its area). Beyond the border the photo is mirrored.
     linear_light=False averages the sRGB values instead: wrong, and shown for comparison.
-    Returns the same shape in [0, 1]. Without rotation, blur(photo, kernel_from_path(path_px))
-    gives the same picture faster. Raises ValueError if the path leaves the photo.
+    Returns the same shape in [0, 1]. Without rotation and zoom,
+    blur(photo, kernel_from_path(path_px)) gives the same picture faster.
+    Raises ValueError if the path leaves the photo.
     Source: the GoPro protocol (Nah et al. 2017).
 
     >>> motion_blur(torch.rand(3, 32, 32), torch.zeros(4, 2)).shape
@@ -232,7 +241,7 @@ def motion_blur(photo: Tensor, path_px: Tensor, linear_light: bool = True) -> Te
             f"{height} px. Take a shorter path or a larger photo."
         )
     light = images.to_linear(batch) if linear_light else batch
-    if path.shape[1] == 3 and path[:, 2].any():
+    if path[:, 2:].any():
         mean = _mean_rotated(light, path)
     else:
         mean = _mean_shifted(light, path[:, :2], extent + 1)
@@ -258,15 +267,16 @@ def _mean_shifted(light, offsets, pad):
 
 
 def _mean_rotated(light, path):
-    """The mean of bilinear rotations and shifts by (T, 3) rows (dy, dx, degrees)."""
+    """The mean of bilinear rotations, zooms and shifts by (T, 3) or (T, 4) rows."""
     height, width = light.shape[-2:]
     y = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2
     x = torch.arange(width, dtype=torch.float64)[None] - (width - 1) / 2
     total = torch.zeros_like(light)
-    for dy, dx, degrees in path.tolist():
-        cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        back_y, back_x = y - dy, x - dx  # inverse mapping: undo the shift, then the rotation
-        source_y, source_x = back_y * cos + back_x * sin, back_x * cos - back_y * sin
+    for (dy, dx), cos, sin in zip(path[:, :2].tolist(), *_turn_and_zoom(path), strict=True):
+        back_y, back_x = y - dy, x - dx  # inverse mapping: undo the shift, then rotation and zoom
+        square = cos**2 + sin**2  # of the zoom
+        source_y = (back_y * cos + back_x * sin) / square
+        source_x = (back_x * cos - back_y * sin) / square
         grid = torch.stack([source_x * 2 / (width - 1), source_y * 2 / (height - 1)], -1)
         grid = grid.to(light)[None].expand(len(light), -1, -1, -1)
         total += F.grid_sample(

@@ -25,7 +25,11 @@ class ModelInfo:
     in input pixels, that a tile needs on each side so that its middle comes out nearly as in the
     whole (see `tiling`, which blends what is left of the difference). ``bytes_per_px`` is the
     memory that all tensors hold at the worst moment, for each pixel of the answer; 0 if nobody
-    measured it. It decides how large tiles may be (see `restore`).
+    measured it. ``spare`` is how many times as much a process takes in float32, with scratch space
+    and gaps in the heap; 0 if nobody measured it. Both decide how large tiles may be (see
+    `restore`). ``mends_px`` are the extents of
+    GoPro-like motion at which a deblurring network gains 2 dB or more (training/report.py); they
+    decide at which size it should work (see `working_size`).
     ``measured`` holds what a script measured, never what somebody typed.
     """
 
@@ -45,6 +49,8 @@ class ModelInfo:
     min_px: int = 1
     halo_px: int = 0
     bytes_per_px: float = 0
+    spare: float = 0
+    mends_px: tuple[float, ...] = ()
     files: tuple[WeightFile, ...] = ()
     measured: dict = dataclasses.field(default_factory=dict)
     failures: tuple[str, ...] = ()
@@ -54,6 +60,7 @@ class ModelInfo:
             raise ValueError(f"task is {self.task!r}; expected one of {', '.join(TASKS)}.")
         object.__setattr__(self, "files", tuple(WeightFile(*f) for f in self.files))
         object.__setattr__(self, "failures", tuple(self.failures))
+        object.__setattr__(self, "mends_px", tuple(self.mends_px))
 
 
 def render_card(info: ModelInfo) -> str:
@@ -79,6 +86,11 @@ def render_card(info: ModelInfo) -> str:
     }
     if info.bytes_per_px:
         facts["memory"] = f"{info.bytes_per_px:,.0f} bytes for each pixel of the answer"
+    if info.spare:
+        facts["memory"] += f"; in float32 a process takes {info.spare:g} times as much"
+    if info.mends_px:
+        extents = ", ".join(f"{px:g}" for px in info.mends_px)
+        facts["mends"] = f"GoPro-like motion of {extents} px: it gains 2 dB or more"
     lines = [f"# {info.name}", "", info.summary, "", "| | |", "|---|---|"]
     lines += [f"| {key} | {_cell(value)} |" for key, value in facts.items()]
     lines += ["", "## Files", "", "| file | bytes | SHA-256 |", "|---|---|---|"]

@@ -26,6 +26,7 @@ from mssnet_edu.models.cards import TASKS, ModelInfo, WeightFile, render_card
 
 __all__ = [
     "ARCHITECTURES",
+    "CHECKPOINTS",
     "ModelInfo",
     "build",
     "card",
@@ -52,6 +53,8 @@ ARCHITECTURES = {
     "overexposure": "mssnet_edu.models.overexposure:build",
     "reference-policy": "mssnet_edu.models.reference_policy:build",
 }
+
+CHECKPOINTS = (".pt", ".pth", ".safetensors")  # how the names of checkpoint files end
 
 
 # --- what there is ---------------------------------------------------------------------------
@@ -109,6 +112,9 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _unknown(name: str, known: list[str], folder: Path) -> str:
+    if Path(name).suffix:
+        endings = ", ".join(CHECKPOINTS)
+        return f"there is no network {name!r}. A checkpoint file ends with {endings}."
     if near := did_you_mean(name, known):
         return f"there is no network {name!r}.{near}"
     if known:
@@ -119,26 +125,66 @@ def _unknown(name: str, known: list[str], folder: Path) -> str:
 # --- loading ---------------------------------------------------------------------------------
 
 
-def load_model(name: str, folder: str | Path | None = None) -> nn.Module:
+def load_model(name: str | Path, folder: str | Path | None = None) -> nn.Module:
     """Return a trained network: on the CPU, fp32, eval mode, weights without gradients.
 
     The network carries its `ModelInfo` as ``.info``. The last eight are kept: asked for again, they
     are the same objects.
-    folder: where to look; None means the course's own data/weights.
-    Raises ValueError for an unknown name or a damaged file, FileNotFoundError for a missing one.
+    name: of a network in the folder, or the path of a checkpoint file of the MSSNet authors
+    (CHECKPOINTS; see `mssnet.load_official_checkpoint`). folder: where to look for names; None
+    means the course's own data/weights.
+    Raises ValueError for an unknown name, a damaged file or one of another network,
+    FileNotFoundError for a missing one.
     >>> load_model("rrdn-x8")(torch.rand(1, 3, 8, 8)).shape
     torch.Size([1, 3, 64, 64])
     """
-    if not isinstance(name, str):
+    if not isinstance(name, str | Path):
         raise TypeError(
             f"name is a {type(name).__name__}; load_model needs a text such as 'rrdn-x8'. "
             "List them with me.models.names()."
         )
+    if Path(name).suffix.lower() in CHECKPOINTS:
+        path = Path(name).expanduser().resolve()
+        return _load_checkpoint(path, path.stat().st_mtime_ns if path.exists() else 0)
     folder = _folder(folder)
-    model_info = info(name, folder)
-    network = _load(name, folder, model_info.files)
+    model_info = info(str(name), folder)
+    network = _load(model_info.name, folder, model_info.files)
     network.info = model_info  # pyright: ignore[reportArgumentType]: torch types tensors only
     return network
+
+
+@functools.lru_cache(maxsize=2)
+def _load_checkpoint(path: Path, mtime_ns: int) -> nn.Module:
+    # mtime_ns is part of the key: a file that has changed is read again
+    from mssnet_edu.mssnet import load_official_checkpoint
+
+    with torch.inference_mode(False):  # as in _load
+        network = load_official_checkpoint(path).requires_grad_(False)
+    ours = info("mssnet-deblur")  # built alike: what tiles need is the same, but for the widths
+    config = network.config.to_dict()
+    network.info = dataclasses.replace(  # pyright: ignore[reportArgumentType]
+        ours,
+        name=path.name,
+        summary="An MSSNet, loaded from a checkpoint file of its authors.",
+        licence="not stated",
+        author="Kim, Lee and Cho (2022)",
+        source="https://github.com/kky7/MSSNet",
+        made_by="the authors of MSSNet",
+        trained_on="GoPro (Nah et al. 2017), by its paper",
+        parameters=_count(network),
+        config=config,
+        bytes_per_px=ours.bytes_per_px * _features_per_px(config) / _features_per_px(ours.config),
+        files=(),
+        measured={},
+        failures=(),
+    )
+    return network
+
+
+def _features_per_px(config: Mapping[str, Any]) -> float:
+    """Numbers of one U-Net's three levels for each pixel: what an MSSNet's memory grows with."""
+    low = config["wf"] + config["scale"]
+    return config["wf"] + low / 4 + (low + config["vscale"]) / 16
 
 
 @functools.lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mssnet_edu import images
+from mssnet_edu.memory import trim_heap
 from mssnet_edu.mssnet.network import Features, MSSNet
 
 __all__ = [
@@ -185,6 +186,8 @@ def receptive_field(
         half = 2 if stage.startswith("S1") else 1
         pixel = residual[0, :, y // half, x // half].sum()
         photo_gradient, *gradients = torch.autograd.grad(pixel, [batch, *inputs.values()])
+    del asked, residual, pixel  # with them go the features that gradients need, 11 kB a pixel
+    trim_heap()
     by_scale = {
         scale: _on_photo(gradient, batch.shape[-1])[:height, :width]
         for scale, gradient in zip(inputs, gradients, strict=True)

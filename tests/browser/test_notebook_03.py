@@ -105,7 +105,7 @@ def test_the_street_by_two_networks(page, shot, drag, code_cell, look):
 
 
 def test_without_the_authors_file_the_cell_says_where_it_is(code_cell):
-    cell = code_cell("load_official_checkpoint")
+    cell = code_cell('checkpoint = "MSSNet.pt"')
     expect(cell.locator(".jp-OutputArea")).to_contain_text("https://github.com/kky7/MSSNet")
 
 

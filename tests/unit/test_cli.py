@@ -37,6 +37,8 @@ class Network(nn.Module):
             min_px=4,
             halo_px=0,
             bytes_per_px=100,
+            spare=0,
+            mends_px=(),
         )
 
     def forward(self, photo):
@@ -87,6 +89,47 @@ def test_upscale(folder, capsys):
 def test_deblur(folder):
     assert cli.main(["deblur", "in.png", "-o", "out.webp"]) == 0
     assert images.load("out.webp").shape == (3, 10, 12)
+
+
+def test_deblur_at_a_smaller_size(folder, capsys):
+    assert cli.main(["deblur", "in.png", "-o", "half.png", "--size", "1/2"]) == 0
+    assert images.load("half.png").shape == (3, 5, 6)
+    assert "half.png: 6 x 5 px" in capsys.readouterr().out
+    command = ["deblur", "in.png", "-o", "new.png", "--size"]
+    assert "at size 1/4 it is 3 x 2 px" in refused(capsys, folder, *command, "1/4")
+    assert "invalid choice: '1/3'" in refused(capsys, folder, *command, "1/3")
+    assert 'cannot be "auto"' in refused(capsys, folder, *command, "auto")
+
+
+def test_a_hint_on_a_motion_that_is_too_long(folder, capsys, monkeypatch):
+    moved = str(samples.find_data("photos/real_motion_text.jpg"))
+    network = Network("mssnet-deblur")
+    network.info.mends_px = (6, 24)
+    monkeypatch.setattr(restore, "load_model", lambda name: network)
+    assert cli.main(["deblur", moved, "-o", "full.png"]) == 0
+    hint = "hint: the motion is about 31 px; at half size (294 x 182) it can be mended: --size 1/2"
+    assert capsys.readouterr().err.splitlines() == [hint]
+    assert images.load("full.png").shape == (3, 365, 588)
+    assert cli.main(["deblur", moved, "-o", "auto.png", "--size", "auto"]) == 0
+    assert capsys.readouterr().err == ""
+    assert images.load("auto.png").shape == (3, 182, 294)
+
+
+def test_deblur_with_a_checkpoint_of_the_authors(folder, capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    Image.new("RGB", (40, 36), (200, 100, 50)).save("in.png")
+    file = ROOT / "tests/data/mssnet_reference.pt"
+    assert cli.main(["deblur", "in.png", "-o", "out.png", "--weights", str(file)]) == 0
+    assert images.load("out.png").shape == (3, 36, 40)
+    command = ["deblur", "in.png", "-o", "new.png", "--weights"]
+    capsys.readouterr()
+    assert "no checkpoint at" in refused(capsys, folder, *command, "none.pt")
+    assert "A checkpoint file ends with .pt" in refused(capsys, folder, *command, "in.png")
+    (folder / "bad.pt").write_bytes(b"no checkpoint")
+    assert "cannot be read as a checkpoint" in refused(capsys, folder, *command, "bad.pt")
+    both = refused(capsys, folder, *command, str(file), "--model", "maxim-gopro")
+    assert "not allowed with argument" in both
 
 
 def test_force(folder, capsys):

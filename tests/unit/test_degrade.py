@@ -220,6 +220,18 @@ def test_rotation_moves_places_as_path_at_says():
     assert expected[0] < 0  # counter-clockwise: a place on the right goes up
 
 
+def test_zoom_moves_places_away_from_the_middle():
+    photo = torch.zeros(3, 61, 61)
+    photo[:, 30, 50] = 1
+    path = torch.tensor([[0.0, 0.0, 0.0, 20.0]])  # 20 px right of the middle become 24
+    blurred = images.to_linear(degrade.motion_blur(photo, path))[0]
+    x = (blurred.sum(0) * torch.arange(61)).sum() / blurred.sum() - 30
+    assert x.item() == pytest.approx(24, abs=0.05)
+    close(degrade.path_at(path, (30, 50), (61, 61)), torch.tensor([[0.0, 4.0]]), 1e-5)
+    with pytest.raises(ValueError, match="a blur kernel of its own"):
+        degrade.kernel_from_path(path)
+
+
 def test_a_turn_by_nothing_is_a_shift():
     photo = rand(3, 40, 50)
     path = degrade.motion_path("camera", 9, seed=2)

@@ -186,3 +186,30 @@ def test_wrong_arguments_are_refused_with_a_sentence(name):
     call, sentence = WRONG[name]
     with pytest.raises((ValueError, TypeError), match=sentence):
         call()
+
+
+# --- align ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (4, -4), (-3, 2)])
+def test_align_finds_the_shift_that_brute_force_finds(shift):
+    generator = torch.Generator().manual_seed(1)
+    truth = degrade.blur(torch.rand(3, 40, 52, generator=generator), degrade.gaussian_kernel(1))
+    noisy = degrade.add_noise(truth.roll(shift, (1, 2)), 0.02, seed=1) * 0.9
+    inner = truth[:, 4:-4, 4:-4]
+    places = [(y, x) for y in range(9) for x in range(9)]
+    windows = [noisy[:, y : y + 32, x : x + 44] for y, x in places]
+    best = max(windows, key=lambda window: metrics.psnr(window, inner))
+    found, still = metrics.align(noisy, truth, within_px=4)
+    assert torch.equal(found, best)
+    assert torch.equal(still, inner)
+
+
+def test_align_refuses_what_it_cannot_align():
+    photo = torch.rand(3, 40, 40)
+    with pytest.raises(images.PhotoError, match="same shape"):
+        metrics.align(photo, photo[:, 1:])
+    with pytest.raises(images.PhotoError, match="expected one photo"):
+        metrics.align(photo[None].repeat(2, 1, 1, 1), photo[None].repeat(2, 1, 1, 1))
+    with pytest.raises(images.PhotoError, match="at least 41 x 41"):
+        metrics.align(photo, photo, within_px=20)

@@ -1,12 +1,14 @@
 """MSSNet against its golden reference, and everything a learner may feed it."""
 
 import copy
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from mssnet_edu import models, mssnet, restore, samples
 from mssnet_edu.images import PhotoError
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig, load_official_checkpoint
 
@@ -227,3 +229,69 @@ def test_other_networks_and_broken_copies_are_refused(tmp_path, golden):
     torch.save({"model_state_dict": state}, tmp_path / "short.pt")
     with pytest.raises(ValueError, match="do not fit"):
         load_official_checkpoint(tmp_path / "short.pt")
+
+
+# --- a checkpoint file in the place of a name -----------------------------------------------------
+
+
+@pytest.fixture
+def checkpoint(tmp_path, golden):
+    """A file as the authors' training writes it: every name begins with `module.`"""
+    state = {k.removeprefix("state."): v for k, v in golden.items() if k.startswith("state.")}
+    path = tmp_path / "MSSNet.pt"
+    torch.save({"model_state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+    return path
+
+
+@pytest.mark.parametrize("as_type", [str, Path])
+def test_deblur_takes_the_path_of_a_checkpoint(checkpoint, golden, as_type):
+    expected = golden["output.s3_u3"].clamp(0, 1)
+    answer = restore.deblur(golden["input"], as_type(checkpoint), precision="float32")
+    torch.testing.assert_close(answer, expected, atol=1e-5, rtol=0)
+
+
+def test_a_checkpoint_is_loaded_as_a_network_by_name_is(checkpoint, model, capsys):
+    loaded = models.load_model(str(checkpoint))
+    assert "wf=8, scale=6, vscale=4" in capsys.readouterr().out
+    assert models.load_model(str(checkpoint)) is loaded  # read once, and said once
+    assert capsys.readouterr().out == ""
+    assert (loaded.info.name, loaded.info.task) == ("MSSNet.pt", "deblur")
+    assert not loaded.training
+    assert not any(p.requires_grad for p in loaded.parameters())
+    with pytest.raises(ValueError, match=r"'MSSNet\.pt' .* does not enlarge"):
+        restore.upscale(torch.rand(3, 40, 40), 8, str(checkpoint))
+    doubled = {"model_state_dict": torch.load(checkpoint)["model_state_dict"]}
+    doubled["model_state_dict"]["module.tail3_3.weight"] *= 2
+    torch.save(doubled, checkpoint)
+    os.utime(checkpoint, ns=(1, 1))
+    again = models.load_model(str(checkpoint))
+    assert again is not loaded  # another file under the same name
+
+
+@pytest.mark.parametrize("config", [(8, 6, 4), (20, 40, 40), (54, 42, 42)])
+def test_tiles_of_a_checkpoint_know_what_memory_its_widths_take(config, monkeypatch, tmp_path):
+    from training.measure_models import bytes_per_px
+
+    network = MSSNet(MSSNetConfig(*config)).eval()
+    monkeypatch.setattr(mssnet, "load_official_checkpoint", lambda path: network)
+    loaded = models.load_model(tmp_path / "any.pt")
+    assert 0.85 < loaded.info.bytes_per_px / bytes_per_px(loaded) < 1.15
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("MSSNet.pt", r"no checkpoint at \S+MSSNet\.pt"),
+        ("mssnet-debler", "Did you mean 'mssnet-deblur'"),
+        ("MSSNet.bin", r"no network 'MSSNet\.bin'\. A checkpoint file ends with \.pt"),
+    ],
+)
+def test_what_is_neither_a_name_nor_a_file(name, says):
+    with pytest.raises((FileNotFoundError, ValueError), match=says):
+        restore.deblur(torch.rand(3, 40, 40), name)
+
+
+def test_the_courses_own_weights_are_no_checkpoint_of_the_authors():
+    path = samples.find_data("weights/rrdn-x8.safetensors")
+    with pytest.raises(ValueError, match="is not an MSSNet checkpoint: unknown tensor"):
+        restore.deblur(torch.rand(3, 40, 40), path)

@@ -355,14 +355,14 @@ def test_every_import_is_declared():
 
 # A part imports from its own row and from the rows above it.
 ROWS = [
-    {"files", "lazy"},
+    {"files", "lazy", "memory"},
     {"images"},
     {"samples"},
     {"degrade"},
     {"exposure"},
     {"classical", "mssnet", "models"},
     {"metrics"},
-    {"precision", "reference_selection", "restore", "tiling"},
+    {"precision", "reference_selection", "restore", "tiling", "working_size"},
     {"featsharp", "hallucination"},
     {"show", "exercises"},
     {"doctor", "lab"},

