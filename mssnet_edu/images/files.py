@@ -25,6 +25,7 @@ __all__ = [
     "save",
     "to_pillow",
     "to_png_bytes",
+    "to_webp_bytes",
 ]
 
 MAX_PIXELS = 80_000_000
@@ -315,6 +316,19 @@ def to_png_bytes(photo: torch.Tensor) -> bytes:
     """
     stream = io.BytesIO()
     to_pillow(photo).save(stream, "PNG", compress_level=3)
+    return stream.getvalue()
+
+
+def to_webp_bytes(photo: torch.Tensor, quality: int = 90) -> bytes:
+    """Encode one photo as the bytes of a WebP file, for a film in a widget: lossy, and small.
+
+    quality: 0 to 100. A frame of a film takes about a tenth of what it takes as PNG.
+
+    >>> to_webp_bytes(torch.zeros(3, 2, 4))[8:12]
+    b'WEBP'
+    """
+    stream = io.BytesIO()
+    to_pillow(photo).save(stream, "WEBP", quality=quality)
     return stream.getvalue()
 
 

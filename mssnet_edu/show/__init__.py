@@ -1,8 +1,10 @@
 """Everything the course shows: still figures, and pictures that can be handled.
 
 Still: photos, zoom_in, spectrum, kernel, table, figure (with axes), workflow; beside joins them.
-To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, guess_game.
+To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, guess_game,
+scrubber, reference_game.
 To keep: report, a page with all there is to know about one enlarged photo.
+On overexposed film: mark_clipped, decisions.
 Inside MSSNet: ablation_chart, receptive_fields, unshuffle; to handle: feature_viewer,
 unshuffle_toy. Each returns an object that shows itself as the last line of a cell; all carry
 alternative text.
@@ -18,16 +20,20 @@ _HOME = {
     "beside": "figures",
     "compare": "widgets.compare",
     "compare_many": "widgets.compare",
+    "decisions": "film",
     "dial": "widgets.dial",
     "feature_viewer": "inside",
     "figure": "charts",
     "guess_game": "widgets.game",
     "heatmap": "colormaps",
     "kernel": "figures",
+    "mark_clipped": "film",
     "mask_doubtful": "widgets.trust",
     "photos": "figures",
     "receptive_fields": "inside",
+    "reference_game": "widgets.reference",
     "report": "report_page",
+    "scrubber": "widgets.scrubber",
     "similarity": "widgets.similarity",
     "sliders": "widgets.sliders",
     "spectrum": "charts",

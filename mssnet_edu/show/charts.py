@@ -36,7 +36,7 @@ def axes(
     height_px = height_px or width_px
     if columns > 1:
         width_px = min(width_px, look.PAGE_PX // columns)
-    with matplotlib.rc_context(_rc_params()):
+    with matplotlib.rc_context(rc_params()):
         size = (columns * width_px / 100, rows * height_px / 100)
         fig = matplotlib.figure.Figure(
             figsize=size, dpi=100, layout="constrained", facecolor=look.PAPER
@@ -135,7 +135,8 @@ def _draw_kept_band(ax, factor):
     label.set_bbox({"facecolor": "#000000b0", "edgecolor": "none", "pad": 2})
 
 
-def _rc_params() -> Any:
+def rc_params() -> Any:
+    """matplotlib's settings for the look of the course."""
     from cycler import cycler
 
     return {

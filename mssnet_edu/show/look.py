@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional as F
 
 from mssnet_edu import images
-from mssnet_edu.images.files import to_png_bytes
+from mssnet_edu.images.files import to_png_bytes, to_webp_bytes
 
 __all__ = [
     "BRIGHTER",
@@ -172,6 +172,11 @@ def png_url(png: bytes) -> str:
 def photo_url(photo: torch.Tensor, max_px: int = MAX_PX) -> str:
     """A photo (3, H, W) as the data URL of a PNG, averaged down to at most max_px pixels."""
     return png_url(to_png_bytes(limit_pixels(photo, max_px)))
+
+
+def film_url(frame: torch.Tensor) -> str:
+    """A frame (3, H, W) of a film as a WebP's data URL: a film of PNGs would weigh megabytes."""
+    return "data:image/webp;base64," + base64.b64encode(to_webp_bytes(frame)).decode()
 
 
 def limit_pixels(photo: torch.Tensor, max_px: int) -> torch.Tensor:

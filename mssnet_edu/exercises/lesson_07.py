@@ -1,0 +1,421 @@
+"""Exercises of notebook 07, overexposed video."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import torch
+
+from mssnet_edu import exposure, images
+from mssnet_edu import reference_selection as selection
+from mssnet_edu.exercises import Exercise
+from mssnet_edu.exercises.check_helpers import (
+    Mistake,
+    as_number,
+    as_photo,
+    call,
+    describe,
+    is_close,
+)
+
+__all__ = ["EXERCISES"]
+
+
+# --- 07-a -----------------------------------------------------------------------------------------
+
+
+def _lost_share(answer):
+    generator = torch.Generator().manual_seed(7)
+    for size, ev in (((6, 10), 0.5), ((9, 5), -1.0), ((7, 8), 2.0)):
+        # colours differ, so that "any" and "all" of the three do, too
+        light = torch.rand(3, *size, generator=generator) * torch.tensor([1.6, 1.2, 1.1]).view(
+            3, 1, 1
+        )
+        light = light * 2**-ev * 1.6
+        exposed = light * 2**ev
+        share = as_number(call(answer, light, ev), "The share")
+        full = exposed >= 1
+        right = float(full.any(0).float().mean())
+        if is_close(share, right, absolute=1e-4):
+            continue
+        if is_close(share, 100 * right, absolute=1e-2):
+            return "This is in per cent. A share lies between 0 and 1: leave out the 100."
+        if is_close(share, 1 - right, absolute=1e-4):
+            return "This is the share that is left. How much is lost?"
+        if is_close(share, float(full.float().mean()), absolute=1e-4):
+            return (
+                "This counts the three colours on their own. A pixel counts as clipped once any of "
+                "them is: `.any(0)` before the mean."
+            )
+        if is_close(share, float(full.all(0).float().mean()), absolute=1e-4):
+            return "This asks that all three colours are full. Any one of them is enough."
+        if is_close(share, float((light * 2**-ev >= 1).any(0).float().mean()), absolute=1e-4):
+            return "The sign is the wrong way round: a higher EV lets in *more* light."
+        if is_close(share, float((light * ev >= 1).any(0).float().mean()), absolute=1e-4):
+            return "One EV more is twice the light, and two EV four times: 2**ev, not ev."
+        if is_close(share, float((light >= 1).any(0).float().mean()), absolute=1e-4):
+            return "This is the share at 0 EV. Where is the exposure used?"
+        if is_close(share, right * full[0].numel()):
+            return "This is the number of pixels. Divide it by how many there are."
+        return f"This gives {share:.4g} where {right:.4g} is right, at {ev:+g} EV."
+    return None
+
+
+LOST = Exercise(
+    id="07-a",
+    title="What dies at white",
+    task="""
+`light` is the light of a scene, (3, H, W), linear. One EV more lets in twice as much of it. Where
+the exposed light of any of the three colours reaches 1, the pixel is clipped. (Leave the camera's
+noise aside.)
+
+**Your turn.** Complete the function. It returns the share of the pixels that are clipped at this
+exposure, a number from 0 to 1.
+""",
+    stub="""
+def lost_share(light, ev):
+    return ...  # your code here
+""",
+    answer="lost_share",
+    expects="a function of the light and the exposure",
+    hints=(
+        "How much light arrives? At 1 EV twice, at 2 EV four times as much: a power of 2.",
+        "`light * 2**ev >= 1` says it for each colour. Then `.any(0)`: is it so for any of the "
+        "three? The mean of that, as numbers, is the share: `.float().mean()`.",
+    ),
+    solution="""
+def lost_share(light, ev):
+    full = (light * 2**ev >= 1).any(0)
+    return full.float().mean()
+""",
+    check=_lost_share,
+    why="Above 1 all light looks alike: the sensor is full, and 2 and 200 are written as the same "
+    "white.",
+    wrong={
+        "lambda light, ev: (light * 2**-ev >= 1).any(0).float().mean()": "sign",
+        "lambda light, ev: (light * ev >= 1).any(0).float().mean()": "2**ev",
+        "lambda light, ev: (light * 2**ev >= 1).float().mean()": "three colours on their own",
+        "lambda light, ev: (light * 2**ev >= 1).all(0).float().mean()": "Any one",
+        "lambda light, ev: 100 * (light * 2**ev >= 1).any(0).float().mean()": "per cent",
+        "lambda light, ev: (light * 2**ev < 1).all(0).float().mean()": "left",
+        "lambda light, ev: (light >= 1).any(0).float().mean()": "0 EV",
+        "lambda light, ev: (light * 2**ev >= 1).any(0).sum()": "number of pixels",
+        "lambda light, ev: light * 2**ev": "expected a number",
+    },
+)
+
+
+# --- 07-b -----------------------------------------------------------------------------------------
+
+
+def _fill(answer):
+    generator = torch.Generator().manual_seed(8)
+    for size, ev, reference_ev in (((8, 12), 1.5, -1.0), ((11, 6), 0.5, -2.0)):
+        light = torch.rand(3, *size, generator=generator) * torch.tensor([1.5, 1.0, 0.8]).view(
+            3, 1, 1
+        )
+        light = light * 2**-reference_ev * 0.6  # the reference clips nothing
+        frame = images.to_srgb((light * 2**ev).clamp(0, 1))
+        # a cloud has moved: what the frame recorded itself is not what the reference says
+        shade = 0.8 + 0.2 * torch.rand(1, *size, generator=generator)
+        reference = images.to_srgb(light * shade * 2**reference_ev)
+        filled = as_photo_of_light(call(answer, frame, ev, reference, reference_ev), frame.shape)
+        white, known = exposure.clipped(frame, "each"), images.to_linear(frame)
+        recalled = images.to_linear(reference) * 2 ** (ev - reference_ev)
+        if is_close(filled, torch.where(white, recalled, known), absolute=2e-3):
+            continue
+        if is_close(filled, known, absolute=2e-3):
+            return "This is the frame, as it was. Its white is still white."
+        unscaled = torch.where(white, images.to_linear(reference), known)
+        if is_close(filled, unscaled, absolute=2e-3):
+            return (
+                "The reference was exposed darker, and its light is pasted in as it is. How many "
+                "EV lie between the two? Make it brighter by that much."
+            )
+        backwards = torch.where(
+            white, images.to_linear(reference) * 2 ** (reference_ev - ev), known
+        )
+        if is_close(filled, backwards, absolute=2e-3):
+            return (
+                "What was white became darker than its surroundings: the difference of the EV has "
+                "the wrong sign."
+            )
+        curved = torch.where(white, reference * 2 ** (ev - reference_ev), known)
+        if is_close(filled, curved, absolute=2e-3) or is_close(
+            filled, torch.where(white, reference * 2 ** (ev - reference_ev), frame), absolute=2e-3
+        ):
+            return "Exposure multiplies light, not sRGB numbers: `me.images.to_linear` first."
+        if is_close(filled, recalled, absolute=2e-3):
+            return (
+                "This is the reference everywhere. What the frame itself recorded has to pass "
+                "through unchanged: take the reference where it is clipped, and only there."
+            )
+        if is_close(filled, torch.where(white.any(0), recalled, known), absolute=2e-3):
+            return (
+                "Nearly. Where one colour is clipped, the other two were recorded: keep them. "
+                '`me.exposure.clipped(frame, "each")` asks colour by colour.'
+            )
+        if is_close(filled, torch.where(white, recalled, frame), absolute=2e-3):
+            return "What the frame recorded must become light, too: `me.images.to_linear(frame)`."
+        worst = float((filled - torch.where(white, recalled, known)).abs().max())
+        return f"The light is off by up to {worst:.3g} (1 is white)."
+    return None
+
+
+def as_photo_of_light(value, shape):
+    """Light may exceed 1; apart from that, a photo."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        if tuple(value.shape) != tuple(shape):
+            raise Mistake(f"The light has the shape {tuple(value.shape)}; expected {tuple(shape)}.")
+        return value.detach().float()
+    return as_photo(value, shape, "What your function returns")
+
+
+FILL = Exercise(
+    id="07-b",
+    title="A memory without a network",
+    task="""
+The camera stands still. `frame` was taken at `ev` and is white in places; a moment before,
+`reference` was taken at a lower exposure, `reference_ev`, and nothing of it is clipped. Then no
+network is needed. Both are photos (3, H, W), sRGB from 0 to 1; `me.images.to_linear(photo)` gives
+their light, and `me.exposure.clipped(photo, "each")` says of each value whether it was clipped.
+`torch.where(mask, a, b)` takes a where the mask is True.
+
+**Your turn.** Complete the function. It returns the light of the frame, (3, H, W), in the *frame's*
+exposure: its own where it was recorded, and that of the reference where it was clipped, made
+brighter by as many EV as lie between the two.
+""",
+    stub="""
+def fill(frame, ev, reference, reference_ev):
+    return ...  # your code here
+""",
+    answer="fill",
+    expects="a function of the frame, its EV, the reference and its EV",
+    hints=(
+        "Bring the reference to the frame's exposure: each EV between the two doubles its light.",
+        "`recalled = me.images.to_linear(reference) * 2 ** (ev - reference_ev)`. Then "
+        '`torch.where(me.exposure.clipped(frame, "each"), recalled, ...)`.',
+    ),
+    solution="""
+def fill(frame, ev, reference, reference_ev):
+    recalled = me.images.to_linear(reference) * 2 ** (ev - reference_ev)
+    white = me.exposure.clipped(frame, "each")
+    return torch.where(white, recalled, me.images.to_linear(frame))
+""",
+    check=_fill,
+    why="This is what *remembering* means: nothing is invented, the light was measured a moment "
+    "before. A network is needed only to find where each pixel lies in the other frame, and to "
+    "guess where the other frame does not look.",
+    wrong={
+        "lambda f, e, r, re: me.images.to_linear(f)": "still white",
+        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), '
+        "me.images.to_linear(r), me.images.to_linear(f))": "pasted in",
+        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), '
+        "me.images.to_linear(r) * 2 ** (re - e), me.images.to_linear(f))": "wrong sign",
+        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), r * 2 ** (e - re), f)': (
+            "not sRGB"
+        ),
+        "lambda f, e, r, re: me.images.to_linear(r) * 2 ** (e - re)": "everywhere",
+        "lambda f, e, r, re: torch.where(me.exposure.clipped(f), "
+        "me.images.to_linear(r) * 2 ** (e - re), me.images.to_linear(f))": "colour by colour",
+        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), '
+        "me.images.to_linear(r) * 2 ** (e - re), f)": "become light",
+        "lambda f, e, r, re: r[:, :2]": "shape",
+    },
+)
+
+
+# --- 07-c -----------------------------------------------------------------------------------------
+
+GAMES = (
+    [True, False, False, True, False],
+    [False, False, True, True, True, False, False, False],
+    [False] * 4,
+)
+
+
+def _references(answer):
+    for decisions in GAMES:
+        right, kept = [], None
+        for number, adopted in enumerate(decisions):
+            right.append(kept)
+            kept = number if adopted else kept
+        found = call(answer, decisions)
+        if isinstance(found, torch.Tensor | tuple):
+            found = list(found)
+        if not isinstance(found, list):
+            return f"Your function returns {describe(found)}; expected a list, one entry a frame."
+        if found == right:
+            continue
+        if len(found) != len(decisions):
+            return (
+                f"The list has {len(found)} entries for {len(decisions)} frames; expected one each."
+            )
+        if [0 if s is None else s for s in right] == found:
+            return "Before the first adoption there is no reference: None, not frame 0."
+        at_once = [*right[1:], kept]
+        if found == at_once:
+            return (
+                "Nearly: frame t is filled *before* it is decided about. A frame cannot be its own "
+                "reference: write the reference down first, then adopt."
+            )
+        if found == [t if adopted else None for t, adopted in enumerate(decisions)]:
+            return "These are the adopted frames. Which one is in memory while the next ones play?"
+        if any(s is not None and s >= t for t, s in enumerate(found) if not isinstance(s, bool)):
+            return "A frame is filled with itself, or with one that comes later. Look only back."
+        if found == [None, *range(len(decisions) - 1)]:
+            return "This is the rule *previous*: every frame is adopted. Look at the decisions."
+        return f"For the decisions {decisions} expected is {right}; your function gives {found}."
+    return None
+
+
+REFERENCES = Exercise(
+    id="07-c",
+    title="Who is in memory?",
+    task="""
+A film has been played. `decisions` holds a True (adopt this frame) or a False (keep the old one)
+for each frame. Each frame is first filled with what is in memory; then it is decided about, for the
+frames that follow.
+
+**Your turn.** Complete the function. It returns a list, as long as `decisions`: the number of the
+frame with which each frame was filled, or None while nothing was in memory. Numbers begin with 0.
+""",
+    stub="""
+def references(decisions):
+    return ...  # your code here
+""",
+    answer="references",
+    expects="a function of the decisions",
+    hints=(
+        "Go through the frames with a variable `kept`, which is None at first.",
+        "For each frame: append `kept` to the list; *then*, if it is adopted, set `kept` to its "
+        "number.",
+    ),
+    solution="""
+def references(decisions):
+    found, kept = [], None
+    for number, adopted in enumerate(decisions):
+        found.append(kept)
+        if adopted:
+            kept = number
+    return found
+""",
+    check=_references,
+    why="The order is the whole point. A decision serves only the future, and it is taken without "
+    "knowing it: such a rule is called *causal*.",
+    wrong={
+        "lambda d: [max((s for s in range(t + 1) if d[s]), default=None) for t in range(len(d))]": (
+            "own reference"
+        ),
+        "lambda d: [t if a else None for t, a in enumerate(d)]": "adopted frames",
+        "lambda d: [None, *range(len(d) - 1)]": "previous",
+        "lambda d: [max((s for s in range(t) if d[s]), default=0) for t in range(len(d))]": (
+            "None, not frame 0"
+        ),
+        "lambda d: [t for t, a in enumerate(d) if a]": "one each",
+        "lambda d: sum(d)": "expected a list",
+    },
+)
+
+
+# --- 07-d -----------------------------------------------------------------------------------------
+
+
+def _film(length: int, seed: int) -> tuple[list[selection.Glance], selection.Qualities]:
+    """A made-up clip: its exposure swings, old frames fade, a white reference is of no use."""
+    generator = torch.Generator().manual_seed(seed)
+    time = torch.arange(length, dtype=torch.float32)
+    swing = torch.sin(2 * math.pi * (time / 9 + torch.rand((), generator=generator)))
+    share = (0.25 + 0.2 * swing + 0.03 * torch.randn(length, generator=generator)).clamp(0.01, 0.9)
+    grey = selection.glances(torch.full((1, 3, 18, 32), 0.5), torch.zeros(1))[0]
+    seen: list[selection.Glance] = []
+    for number, white in enumerate(share.tolist()):
+        now = dataclasses.replace(
+            grey, number=number, ev=3 * white, clipped_share=white, brightness=0.16 + white / 3
+        )
+        change = now.ev - seen[-1].ev if seen else 0.0
+        seen.append(dataclasses.replace(now, ev_change=change))
+    none = 20 + 0.5 * torch.randn(length, generator=generator)
+    gained = 10 * (1 - share / 0.45).clamp(min=-0.1) - 0.15 * (time[:, None] - time)
+    earlier = torch.ones(length, length).tril(-1).bool()
+    pairs = (none[:, None] + gained).masked_fill(~earlier, torch.nan)
+    return seen, selection.Qualities(pairs, none, none + 12, none - 2)
+
+
+def _rule(answer):
+    def checked(now, kept):
+        decision = call(answer, now, kept, name="Your rule")
+        if isinstance(decision, torch.Tensor) and decision.numel() == 1:
+            decision = decision.item()
+        if not isinstance(decision, bool | int) or decision not in (0, 1):
+            raise Mistake(f"Your rule returns {describe(decision)}; expected True or False.")
+        return bool(decision)
+
+    own, first, previous, adopted, shown = 0.0, 0.0, 0.0, 0, 0
+    for length, seed in ((27, 1), (40, 2), (33, 3)):
+        seen, table = _film(length, seed)
+
+        def worth(
+            rule: Callable, seen: list = seen, table: selection.Qualities = table
+        ) -> tuple[float, int]:
+            found = selection.run(rule, seen)
+            return float(selection.score(table, found).nanmean()), len(set(found) - {None})
+
+        mean_db, count = worth(checked)
+        own, adopted, shown = own + mean_db / 3, adopted + count, shown + length
+        first += worth(selection.RULES["first"])[0] / 3
+        previous += worth(selection.RULES["previous"])[0] / 3
+    if not adopted:
+        return "Your rule never adopts a frame: every white pixel has to be invented."
+    if adopted >= shown - 3:
+        return "Your rule adopts every frame. Then a white frame drives a well exposed one out."
+    if own <= max(first, previous) + 0.3:
+        return (
+            f"On three unseen films it reaches {own:.1f} dB; *first* reaches {first:.1f}, "
+            f"*previous* {previous:.1f}. Which frame shows what the white ones have lost?"
+        )
+    return None
+
+
+RULE = Exercise(
+    id="07-d",
+    title="A rule of your own",
+    task="""
+Write a rule that is better than *first* (keep the first frame for ever) and *previous* (adopt every
+frame). It is asked after each frame, and sees two of them: `now`, and `kept`, the one in memory, or
+None. Each has `.number`, `.ev`, `.clipped_share` and `.brightness`. It is tried on films that you
+have not seen.
+
+**Your turn.** Complete the rule. It returns True to adopt the present frame, False to keep the old
+one.
+""",
+    stub="""
+def rule(now, kept):
+    return ...  # your code here
+""",
+    answer="rule",
+    expects="a function of two frames",
+    hints=(
+        "At the start nothing is kept: `kept is None`. Any frame is better than none.",
+        "A frame with little white in it is worth keeping. Compare `now.clipped_share` with "
+        "`kept.clipped_share`. How old may the kept one become: `now.number - kept.number`?",
+    ),
+    solution="""
+def rule(now, kept):
+    return kept is None or now.clipped_share <= kept.clipped_share
+""",
+    check=_rule,
+    why="Your rule looks at two frames and knows nothing of the future, and it beats both simple "
+    "ones. The learned policy does the same with more numbers.",
+    wrong={
+        "lambda now, kept: True": "every frame",
+        "lambda now, kept: False": "never adopts",
+        "lambda now, kept: kept is None": "Which frame shows",
+        "lambda now, kept: now.clipped_share < kept.clipped_share": "AttributeError",
+        "lambda now, kept: kept is None or now.clipped_share > kept.clipped_share": "Which frame",
+        "lambda now, kept: now.clipped_share": "True or False",
+        "lambda now, kept: kept is None or now.number % 3 == 0": "Which frame shows",
+    },
+)
+
+EXERCISES = [LOST, FILL, REFERENCES, RULE]
