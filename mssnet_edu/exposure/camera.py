@@ -5,13 +5,24 @@ a thousand times as bright as a wall. *Exposed light* is light times 2^EV: 1 is 
 full. What lies above is recorded as 1, and the frame is white there.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from mssnet_edu import images
 from mssnet_edu.degrade import arguments
 
-__all__ = ["CEILING_STOPS", "as_light", "capture", "clipped", "expose", "is_beyond", "sensor"]
+__all__ = [
+    "CEILING_STOPS",
+    "as_light",
+    "capture",
+    "clipped",
+    "develop",
+    "expose",
+    "is_beyond",
+    "sensor",
+]
 
 CEILING_STOPS = 6.0  # above white: sun discs and bare lamps lie beyond; nobody judges those
 
@@ -100,6 +111,18 @@ def capture(
     exposed = expose(as_light(light), ev)
     photo = images.quantize(images.to_srgb(sensor(exposed, photons, read_noise, seed)))
     return images.like(photo, light)
+
+
+def develop(light: Tensor, ev: float | Tensor = 0.0) -> Tensor:
+    """A picture of light to look at: as `capture` takes it, with a camera that has no noise.
+
+    light: (3, H, W) or (N, 3, H, W); ev: a number or (N,). At -3 EV, what is up to eight times as
+    bright as white can be seen. Returns a photo of the same shape.
+
+    >>> develop(torch.full((3, 1, 1), 4.0), ev=-3).flatten()[0] < 1
+    tensor(True)
+    """
+    return capture(light, ev, photons=math.inf, read_noise=0)
 
 
 def clipped(frame: Tensor, channels: str = "any") -> Tensor:

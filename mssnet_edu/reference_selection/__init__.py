@@ -19,6 +19,7 @@ Frame Selection" (2023), from the paper alone; the rules' names and the oracle a
 
 from mssnet_edu.reference_selection.glances import FEATURES, Glance, Match, glances, match, observe
 from mssnet_edu.reference_selection.rules import RULES, Rule, every_kth, learned, run
+from mssnet_edu.reference_selection.stored import CLIPS, FILE, compare, film_clip, load_clip
 from mssnet_edu.reference_selection.worth import (
     Qualities,
     best_view,
@@ -30,18 +31,23 @@ from mssnet_edu.reference_selection.worth import (
 )
 
 __all__ = [
+    "CLIPS",
     "FEATURES",
+    "FILE",
     "RULES",
     "Glance",
     "Match",
     "Qualities",
     "Rule",
     "best_view",
+    "compare",
     "every_kth",
     "fill",
+    "film_clip",
     "glances",
     "judged",
     "learned",
+    "load_clip",
     "match",
     "measure",
     "observe",

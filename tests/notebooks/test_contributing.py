@@ -29,9 +29,9 @@ build.main(["check", notebook])
 
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory):
-    """A folder with the files of the page; as lesson 97, for there may be a lesson 07."""
+    """A folder with the files of the page; as lesson 97, for there may be a lesson 10."""
     folder = tmp_path_factory.mktemp("lesson")
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").replace("07", "97")
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").replace("10", "97")
     for name, source in re.findall(r"```python\n# (\S+/\S+\.py)\n(.*?)```", text, re.DOTALL):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(source, encoding="utf-8")
