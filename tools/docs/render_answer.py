@@ -96,14 +96,17 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
 
 **Overexposed pixels: where the light was too much** ([paper]({Overexposed pixels}))
 
-- *Input:* a frame of a film with clipped, white areas, and one earlier frame. *Output:* the frame
-  with those areas filled.
-- *Model:* a transformer looks at both frames at several scales, and replaces the clipped pixels
-  only. A second, small network
-  decides which earlier frame to keep as the reference.
-- *What it teaches here:* without a useful reference the network hallucinates; with one it
-  remembers. Your old photo has no earlier frame. So everything that was lost in it can only be
-  invented.
+- *Input:* a frame of a film with clipped, white areas, and one earlier frame, the *reference*.
+  *Output:* the frame with those areas filled. What was not clipped passes through unchanged.
+- *Model:* a transformer looks at both frames at several scales, and predicts the clipped pixels
+  only. A second, small network, the *policy*, watches the film as it plays. After each frame it
+  decides whether to adopt the current one as the reference of the frames to come, or to keep the
+  old one. It learned this by reinforcement: its reward was the quality of the frames that
+  followed. It sees no future, and what it did not adopt is gone.
+- *What it teaches here:* a clipped pixel says "at least white" and nothing else, so without a
+  useful reference all of it is invented. With one the network remembers instead (notebook 07, on
+  real light). The cheapest cure for hallucination is one more measurement. Your old photo has no
+  earlier frame: what was lost in it can only be invented.
 
 **Zoom: does a better view help to recognise?** ([paper]({ImageNet-Hard}))
 
@@ -139,7 +142,7 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
    [Paper]({ImageNet-Hard}).
 
 The tool to try all this is this course: `me.deblur`, `me.upscale`, `me.hallucination` and
-`me.show.report`, in notebooks 00 to 06 and those that follow.
+`me.show.report`, in notebooks 00 to 07 and those that follow.
 
 <!-- written by tools/docs/render_answer.py; do not edit -->
 """
