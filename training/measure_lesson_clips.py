@@ -12,6 +12,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,12 +25,17 @@ __all__ = ["measure_clips"]
 
 
 def measure_clips(network: Overexposure, path: Path) -> None:
-    """Write the qualities of the lesson's clips, in dB with two decimals, as JSON."""
-    table = {}
+    """Write the qualities of the lesson's clips, in dB with two decimals, as JSON.
+
+    network: the course's own, `load_model("overexposure")`; the SHA-256 of its weights is written,
+    too, and a test compares.
+    """
+    table: dict[str, Any] = {}
     for name in selection.CLIPS:
         found = selection.measure(network, selection.film_clip(name), precision="float32")
         table[name] = {key: _for_json(values) for key, values in found._asdict().items()}
         print(f"{name}: {float(found.none.nanmean()):.2f} dB without a reference", flush=True)
+    table["weights"] = models.info("overexposure").files[0].sha256
     lines = [f" {json.dumps(name)}: {json.dumps(values)}" for name, values in table.items()]
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
