@@ -167,7 +167,7 @@ def _upscale(arguments: argparse.Namespace) -> None:
 
 def _restore(arguments: argparse.Namespace, work: Callable[..., "Tensor"], factor: int) -> None:
     from mssnet_edu import images
-    from mssnet_edu.images.files import check_target
+    from mssnet_edu.images.writing import check_target
 
     target = check_target(arguments.out, overwrite=arguments.force)
     if target.exists() and arguments.photo.exists() and target.samefile(arguments.photo):

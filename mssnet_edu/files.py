@@ -7,14 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["read_verified", "replacing", "write_text"]
+__all__ = ["check_writable", "read_verified", "replacing", "write_text"]
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, overwrite: bool = True) -> Iterator[Path]:
     """Give a name beside `path` to write to; if that goes well, the new file takes its place.
 
-    Whatever goes wrong, the old file stays as it was, and nothing half-written is left.
+    Whatever goes wrong, the old file stays as it was, and nothing half-written is left. Where
+    `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
     overwrite: False raises FileExistsError where the file exists, or appeared meanwhile.
 
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -23,15 +24,37 @@ def replacing(path: str | os.PathLike, overwrite: bool = True) -> Iterator[Path]
     ...     (Path(folder) / "note.txt").read_text()
     'all of it'
     """
-    path = Path(path)
-    handle, part = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
-    os.close(handle)
+    path = _target(path)
+    part = _create_beside(path)
     try:
-        yield Path(part)
+        yield part
         os.chmod(part, 0o644)  # mkstemp makes it private
-        _move(Path(part), path, overwrite)
+        _move(part, path, overwrite)
     finally:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise the OSError that `replacing` would raise: create its temporary file, and delete it.
+
+    What a folder or a disk allows is known for certain only once a file is created there.
+    """
+    path = _target(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(path)  # too long or not allowed here? The temporary file's name would not tell
+    _create_beside(path).unlink()
+
+
+def _target(path: str | os.PathLike) -> Path:
+    # not for every path: on Windows, realpath turns mapped drives into addresses of servers
+    return Path(os.path.realpath(path) if os.path.islink(path) else path)
+
+
+def _create_beside(path: Path) -> Path:
+    # a part of the name only: one that just fits would be too long with more before and after it
+    handle, part = tempfile.mkstemp(path.suffix, f".{path.stem[:20]}.", path.parent)
+    os.close(handle)
+    return Path(part)
 
 
 def _move(part: Path, path: Path, overwrite: bool) -> None:

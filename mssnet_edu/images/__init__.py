@@ -1,4 +1,4 @@
-"""Photos: the one image convention (`arrays`), and picture files (`files`).
+"""Photos: the one image convention (`arrays`), and picture files (read: `files`; `writing`).
 
 Everywhere in this project a *photo* is a torch float32 tensor of shape (3, H, W), or (N, 3, H, W)
 for several photos of one size, with sRGB values in [0, 1]. Only this package converts.
@@ -17,7 +17,8 @@ from mssnet_edu.images.arrays import (
 )
 from mssnet_edu.images.arrays import like as like  # for the package, not for notebooks
 from mssnet_edu.images.decoding import decode, from_pillow
-from mssnet_edu.images.files import load, load_frames, save, to_pillow
+from mssnet_edu.images.files import load, load_frames, to_pillow
+from mssnet_edu.images.writing import save
 
 __all__ = [
     "PhotoError",

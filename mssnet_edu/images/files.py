@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from mssnet_edu.files import replacing
 from mssnet_edu.images.arrays import PhotoError, as_batch
 from mssnet_edu.images.decoding import (
     MAX_PIXELS,
@@ -23,24 +20,12 @@ from mssnet_edu.images.decoding import (
 )
 
 __all__ = [
-    "check_target",
     "load",
     "load_frames",
-    "save",
     "to_pillow",
     "to_png_bytes",
     "to_webp_bytes",
 ]
-
-_MOST_PX = {"JPEG": 65_500, "WEBP": 16_383}  # on a side, as the formats' libraries have it
-_WRITABLE = {
-    ".png": ("PNG", {"compress_level": 6}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".webp": ("WEBP", {"quality": 95, "method": 4}),
-    ".tif": ("TIFF", {"compression": "tiff_lzw"}),
-    ".tiff": ("TIFF", {"compression": "tiff_lzw"}),
-}
 
 # ---------------------------------------------------------------------------------- reading
 
@@ -170,71 +155,3 @@ def to_webp_bytes(photo: torch.Tensor, quality: int = 90) -> bytes:
     stream = io.BytesIO()
     to_pillow(photo).save(stream, "WEBP", quality=quality)
     return stream.getvalue()
-
-
-# ---------------------------------------------------------------------------------- writing
-
-
-def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) -> Path:
-    """Write one photo as PNG, JPEG, WebP or TIFF (by the name's ending), and return its Path.
-
-    photo: (3, H, W) or (1, 3, H, W), clamped to [0, 1], stored with 8 bits. The file appears
-    complete or not at all. Raises PhotoError when the file exists and overwrite is False, when the
-    folder does not exist, or when the ending is unknown.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(torch.rand(3, 8, 8), folder + "/noise.png").name
-    'noise.png'
-    """
-    file = check_target(path, overwrite, photo.shape[-2:])
-    kind, options = _WRITABLE[file.suffix.lower()]
-    image = to_pillow(photo)
-    try:
-        with replacing(file, overwrite) as part, part.open("wb") as stream:
-            image.save(stream, kind, **options)
-    except FileExistsError as error:  # taken while the photo was being written
-        raise _exists(file) from error
-    except (OSError, ValueError) as error:  # Pillow raises either where a format has a limit
-        reason = getattr(error, "strerror", None) or str(error)
-        raise PhotoError(f"{file} could not be written: {reason}.") from error
-    return file
-
-
-def check_target(
-    path: str | os.PathLike, overwrite: bool = False, size: Sequence[int] | None = None
-) -> Path:
-    """Say whether `save` could write a photo to this file name, before the long computation.
-
-    size: (height, width) of that photo, if it is known. Returns the name as a Path. Raises
-    PhotoError as `save` does. Writes nothing.
-
-    >>> check_target("answer.png").suffix
-    '.png'
-    """
-    file = Path(path)
-    if file.suffix.lower() not in _WRITABLE:
-        raise PhotoError(
-            f"{file.name}: cannot tell the picture format from the ending {file.suffix!r}. "
-            "Use .png (lossless), .jpg, .webp or .tif."
-        )
-    most_px = _MOST_PX.get(_WRITABLE[file.suffix.lower()][0], math.inf)
-    if size and max(size) > most_px:
-        raise PhotoError(
-            f"{file.name}: a {file.suffix} file has at most {most_px:,} px on a side, and this "
-            f"photo is {size[1]:,} x {size[0]:,} px. Use .png or .tif."
-        )
-    if file.is_dir():
-        raise PhotoError(f"{file} is a folder. Give a file name inside it.")
-    if not file.parent.is_dir():
-        raise PhotoError(f"The folder {file.parent} does not exist. Create it first.")
-    if file.exists() and not overwrite:
-        raise _exists(file)
-    return file
-
-
-def _exists(file: Path) -> PhotoError:
-    return PhotoError(
-        f"{file} exists already and is left as it is. Choose another name, or allow overwriting "
-        "(overwrite=True; --force on the command line)."
-    )

@@ -1,10 +1,12 @@
 """cli: answers with exit codes and one sentence, writes whole files or none, opens the course."""
 
+import errno
 import importlib.metadata
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,7 +57,7 @@ def folder(tmp_path, monkeypatch):
 
 def refused(capsys, folder, *words):
     """Run a command that must be refused; return its sentence."""
-    before = {f: f.stat().st_mtime_ns for f in folder.iterdir()}
+    before = {f: f.lstat().st_mtime_ns for f in folder.iterdir()}
     try:
         code = cli.main([str(word) for word in words])
     except SystemExit as stop:
@@ -66,7 +68,7 @@ def refused(capsys, folder, *words):
     assert shown.err.startswith("mssnet-edu")
     assert shown.err.count("\n") == 1
     assert "Traceback" not in shown.err
-    assert {f: f.stat().st_mtime_ns for f in folder.iterdir()} == before  # no file came or changed
+    assert {f: f.lstat().st_mtime_ns for f in folder.iterdir()} == before  # no file came or changed
     return shown.err
 
 
@@ -146,6 +148,47 @@ def test_the_photo_itself_is_never_overwritten(folder, capsys):
     for name in ("in.png", "./in.png", "link.png"):
         sentence = refused(capsys, folder, "deblur", "in.png", "-o", name, "--force")
         assert "never overwritten" in sentence
+
+
+@pytest.mark.parametrize(("code", "words"), [("EROFS", "Read-only"), ("EACCES", "Permission")])
+def test_a_place_that_cannot_be_written_is_found_before_the_work(
+    folder, capsys, monkeypatch, code, words
+):
+    def refuse(*args):
+        raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
+
+    monkeypatch.setattr(restore, "load_model", lambda name: pytest.fail("the work has begun"))
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    sentence = refused(capsys, folder, "upscale", "in.png", "-o", "out.png")
+    assert f"out.png cannot be written: {words}" in sentence
+    assert "Choose another" in sentence
+
+
+def test_names_and_links_that_cannot_be_written_are_found_before_the_work(
+    folder, capsys, monkeypatch
+):
+    monkeypatch.setattr(restore, "load_model", lambda name: pytest.fail("the work has begun"))
+    os.symlink("gone/none.png", "dangling.png")
+    os.symlink("loop.png", "loop.png")
+    os.mkfifo("pipe.png")
+    for name, words in (
+        ("n" * 300 + ".png", "File name too long"),
+        ("dangling.png", "is a link to gone/none.png, where there is nothing"),
+        ("loop.png", "is a link to loop.png, where there is nothing"),
+        ("in.png/out.png", "folder in.png does not exist"),
+        ("pipe.png", "not an ordinary file"),
+    ):
+        assert words in refused(capsys, folder, "deblur", "in.png", "-o", name, "--force")
+
+
+def test_a_link_to_a_picture_stays_a_link(folder, capsys):
+    (folder / "there").mkdir()
+    Image.new("RGB", (2, 2)).save("there/old.png")
+    os.symlink("there/old.png", "link.png")
+    assert "exists already" in refused(capsys, folder, "deblur", "in.png", "-o", "link.png")
+    assert cli.main(["deblur", "in.png", "-o", "link.png", "--force"]) == 0
+    assert os.readlink("link.png") == "there/old.png"
+    assert images.load("there/old.png").shape == (3, 10, 12)
 
 
 @pytest.mark.parametrize("command", ["deblur", "upscale"])

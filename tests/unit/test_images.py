@@ -14,8 +14,9 @@ from PIL import Image, ImageCms
 from scipy import signal
 
 from mssnet_edu import images
-from mssnet_edu.images.files import check_target, to_png_bytes
+from mssnet_edu.images.files import to_png_bytes
 from mssnet_edu.images.spectrum import power_spectrum
+from mssnet_edu.images.writing import check_target
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 
