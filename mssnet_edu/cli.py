@@ -4,6 +4,7 @@ A mistake of the user ends with one sentence on stderr, exit code 2 and no outpu
 """
 
 import argparse
+import io
 import sys
 import time
 import warnings
@@ -51,6 +52,10 @@ def run(parser: argparse.ArgumentParser, argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--traceback", action="store_true", help="on an error, show where in the code it arose"
     )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that this console has no letters for is no reason to fail, after the work least of
+        # all. (stderr does so by itself.)
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = parser.parse_args(argv)
     program = parser.prog
     try:

@@ -2,6 +2,7 @@
 
 import errno
 import importlib.metadata
+import io
 import os
 import re
 import subprocess
@@ -258,6 +259,22 @@ def test_failures_on_the_way(folder, capsys, monkeypatch):
     with pytest.raises(images.PhotoError):
         cli.main(["--traceback", "deblur", "none.png", "-o", "out.png"])
     assert not (folder / "out.png").exists()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("猫.png", rb"\u732b"), (os.fsdecode(b"\xff.png"), rb"\udcff")]
+)
+def test_a_console_without_the_letters_of_a_name(folder, monkeypatch, encoding, name, shown):
+    """The file is written, so the exit code is 0, whatever can be printed."""
+    console = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(console, encoding=encoding))
+    assert cli.main(["deblur", "in.png", "-o", name]) == 0
+    sys.stdout.flush()
+    if encoding == "utf-8" and name == "猫.png":
+        shown = "猫".encode()
+    assert console.getvalue().startswith(shown + b".png: 12 x 10 px")
+    assert images.load(name).shape == (3, 10, 12)
 
 
 # ------------------------------------------------------------------------------- other commands
