@@ -18,19 +18,28 @@ from mssnet_edu.images.arrays import (
 from mssnet_edu.images.arrays import like as like  # for the package, not for notebooks
 from mssnet_edu.images.decoding import decode, from_pillow
 from mssnet_edu.images.files import load, load_frames, to_pillow
+from mssnet_edu.images.metadata import Metadata, read_metadata
+from mssnet_edu.images.provenance import Provenance, Step
+from mssnet_edu.images.transparency import load_alpha
+from mssnet_edu.images.writing import save
 from mssnet_edu.images.writing import save
 
 __all__ = [
+    "Metadata",
     "PhotoError",
+    "Provenance",
+    "Step",
     "as_batch",
     "crop",
     "decode",
     "from_numpy",
     "from_pillow",
     "load",
+    "load_alpha",
     "load_frames",
     "luma",
     "quantize",
+    "read_metadata",
     "save",
     "to_linear",
     "to_numpy",

@@ -22,6 +22,7 @@ from mssnet_edu.images.decoding import (
 __all__ = [
     "load",
     "load_frames",
+    "opened",
     "to_pillow",
     "to_png_bytes",
     "to_webp_bytes",
@@ -69,7 +70,7 @@ def load_frames(
     torch.Size([3, 3, 360, 640])
     """
     name = Path(path).name
-    image = open_with_pillow(_bytes(path), name, max_pixels)
+    image = opened(path, max_pixels)
     total = getattr(image, "n_frames", 1)
     last = total if frames is None else start + frames
     if start < 0 or last > total or last <= start:
@@ -85,6 +86,11 @@ def load_frames(
         )
     photos = (from_pillow(load_with_pillow(image, name, i)) for i in range(start, last))
     return torch.stack(list(photos))
+
+
+def opened(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """A picture file's header, as Pillow reads it. Raises PhotoError as `load` does."""
+    return open_with_pillow(_bytes(path), Path(path).name, max_pixels)
 
 
 def _bytes(path: str | os.PathLike) -> bytes:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from PIL import ImageCms
 
 from mssnet_edu.files import check_writable, replacing
-from mssnet_edu.images.arrays import PhotoError
+from mssnet_edu.images.arrays import PhotoError, as_batch
 from mssnet_edu.images.files import to_pillow
+from mssnet_edu.images.metadata import Metadata, embedded
+from mssnet_edu.images.transparency import lift_off_white
 
 __all__ = ["check_target", "save"]
 
@@ -21,17 +26,27 @@ _WRITABLE = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".webp": ("WEBP", {"quality": 95, "method": 4}),
-    ".tif": ("TIFF", {"compression": "tiff_lzw"}),
-    ".tiff": ("TIFF", {"compression": "tiff_lzw"}),
+    ".tif": ("TIFF", {"compression": "raw"}),  # Pillow's compressed TIFFs cannot hold EXIF
+    ".tiff": ("TIFF", {"compression": "raw"}),
 }
+_TRANSPARENT = ("PNG", "WEBP")
 
 
-def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) -> Path:
+def save(
+    photo: torch.Tensor,
+    path: str | os.PathLike,
+    overwrite: bool = False,
+    *,
+    alpha: torch.Tensor | None = None,
+    metadata: Metadata | None = None,
+) -> Path:
     """Write one photo as PNG, JPEG, WebP or TIFF (by the name's ending), and return its Path.
 
-    photo: (3, H, W) or (1, 3, H, W), clamped to [0, 1], stored with 8 bits. The file appears
-    complete or not at all. Raises PhotoError when the file exists and overwrite is False, when
-    nothing can be written there, or when the ending is unknown.
+    photo: (3, H, W) or (1, 3, H, W), clamped to [0, 1], stored with 8 bits, as sRGB by its profile.
+    alpha: (1, H, W) in [0, 1], how opaque it is; JPEG and TIFF stay laid on white. metadata: what
+    the file says beside (see `read_metadata`). The file appears complete or not at all. Raises
+    PhotoError when the file exists and overwrite is False, when nothing can be written there, or
+    when the ending is unknown.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -40,16 +55,30 @@ def save(photo: torch.Tensor, path: str | os.PathLike, overwrite: bool = False) 
     """
     file = check_target(path, overwrite, photo.shape[-2:])
     kind, options = _WRITABLE[file.suffix.lower()]
-    image = to_pillow(photo)
+    if alpha is None or kind not in _TRANSPARENT:
+        image = to_pillow(photo)
+    else:
+        photo, alpha = as_batch(photo)[0], alpha.to(photo.device)
+        image = to_pillow(lift_off_white(photo, alpha))
+        image.putalpha(to_pillow(alpha).getchannel(0))
+    extra = {} if metadata is None else embedded(metadata, kind)
     try:
         with replacing(file, overwrite) as part, part.open("wb") as stream:
-            image.save(stream, kind, **options)
+            image.save(stream, kind, icc_profile=_srgb_profile(), **options, **extra)
     except FileExistsError as error:  # taken while the photo was being written
         raise _exists(file) from error
     except (OSError, ValueError) as error:  # Pillow raises either where a format has a limit
         reason = getattr(error, "strerror", None) or str(error)
         raise PhotoError(f"{file} could not be written: {reason}.") from error
     return file
+
+
+@functools.cache
+def _srgb_profile() -> bytes:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    # LittleCMS dates it by the clock; the same photo is to give the same file
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+    return bytes(profile)
 
 
 def check_target(
