@@ -38,7 +38,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"mssnet-edu {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_add_lab, _add_deblur, _add_upscale, _add_models, _add_doctor):
+    for add in (
+        _add_lab,
+        _add_deblur,
+        _add_upscale,
+        _add_provenance,
+        _add_models,
+        _add_doctor,
+    ):
         add(commands)
     parser.set_defaults(run=lambda arguments: parser.print_help())
     return run(parser, argv)
@@ -128,9 +135,20 @@ def _add_files(parser: argparse.ArgumentParser, max_memory_mb: float) -> None:
         "--out",
         type=Path,
         required=True,
-        help="the picture to write: .png, .jpg, .webp, .tif",
+        help="the picture to write: .png or .webp, which keep transparency, or .jpg or .tif, where "
+        "it is laid on white",
     )
     parser.add_argument("--force", action="store_true", help="overwrite the picture to write")
+    parser.add_argument(
+        "--keep-gps",
+        action="store_true",
+        help="also say where the photo was taken; date, camera, author and dpi go along anyway",
+    )
+    parser.add_argument(
+        "--no-metadata",
+        action="store_true",
+        help="write pixels only: not what the photo carries, and not what was done to it",
+    )
     parser.add_argument(
         "--max-memory-mb",
         type=float,
@@ -157,7 +175,7 @@ def _deblur(arguments: argparse.Namespace) -> None:
                 print(f"hint: {warning.message}".replace("size=", "--size "), file=sys.stderr)
         return answer
 
-    _restore(arguments, work, 1)
+    _restore(arguments, work)
 
 
 def _upscale(arguments: argparse.Namespace) -> None:
@@ -167,19 +185,29 @@ def _upscale(arguments: argparse.Namespace) -> None:
         options["seed"] = arguments.seed
         return restore.upscale(photo, arguments.scale, arguments.model, **options)
 
-    _restore(arguments, work, arguments.scale)
+    _restore(arguments, work, arguments.scale, arguments.seed)
 
 
-def _restore(arguments: argparse.Namespace, work: Callable[..., "Tensor"], factor: int) -> None:
-    from mssnet_edu import images
+def _restore(
+    arguments: argparse.Namespace,
+    work: Callable[..., "Tensor"],
+    factor: int = 1,
+    seed: int | None = None,
+) -> None:
+    from mssnet_edu import images, marking, restore
     from mssnet_edu.images.writing import check_target
 
     target = check_target(arguments.out, overwrite=arguments.force)
     if target.exists() and arguments.photo.exists() and target.samefile(arguments.photo):
         raise ValueError(f"{target} is the photo itself, which is never overwritten.")
-    photo = images.load(arguments.photo)
+    photo, alpha = images.load(arguments.photo), images.load_alpha(arguments.photo)
     size = [factor * side for side in photo.shape[-2:]]
     check_target(target, arguments.force, size)  # before minutes are spent on it
+    metadata = None
+    if not arguments.no_metadata:
+        metadata = images.read_metadata(arguments.photo, arguments.keep_gps)
+        settings = {"factor": factor, "precision": arguments.precision, "seed": seed}
+        metadata = marking.mark(metadata, arguments.command, arguments.model, **settings)
     start = time.perf_counter()
     answer = work(
         photo,
@@ -187,10 +215,36 @@ def _restore(arguments: argparse.Namespace, work: Callable[..., "Tensor"], facto
         max_memory_mb=arguments.max_memory_mb,
         precision=arguments.precision,
     )
+    if alpha is not None and factor > 1:
+        memory_mb = arguments.max_memory_mb
+        alpha = restore.upscale(alpha, factor, "bicubic", max_memory_mb=memory_mb)[:1]
     seconds = time.perf_counter() - start
-    images.save(answer, target, overwrite=arguments.force)
+    images.save(answer, target, overwrite=arguments.force, alpha=alpha, metadata=metadata)
     height, width = answer.shape[-2:]
     print(f"{target}: {width} x {height} px, {seconds:.1f} s")
+
+
+# --------------------------------------------------------------------------- provenance
+
+
+def _add_provenance(commands: Any) -> None:
+    parser = commands.add_parser("provenance", help="say what a picture's file tells of its making")
+    parser.add_argument("photo", type=Path, help="the picture to read")
+    parser.set_defaults(run=_provenance)
+
+
+def _provenance(arguments: argparse.Namespace) -> None:
+    from mssnet_edu import images
+    from mssnet_edu.images.provenance import SOURCE_TYPES
+
+    found = images.read_metadata(arguments.photo).provenance
+    if not found.source_type and not found.steps:
+        print(f"{arguments.photo}: nothing is said about its making.")
+        return
+    meaning = SOURCE_TYPES.get(found.source_type, "see IPTC's list of digital source types")
+    print(f"{arguments.photo}: {found.source_type or 'no source type'}: {meaning}")
+    for number, step in enumerate(found.steps, start=1):
+        print(f"  {number}. {step} ({step.software})")
 
 
 # -------------------------------------------------------------------- models, lab, doctor

@@ -24,12 +24,12 @@ from mssnet_edu.models import load_model
 from mssnet_edu.precision import autocast, choose_precision
 from mssnet_edu.tiling import Tile, Tiling, blend, pad, round_up
 
-__all__ = ["FACTORS", "RECOMMENDED_UPSCALER", "deblur", "upscale"]
+__all__ = ["FACTORS", "PLAIN", "RECOMMENDED_UPSCALER", "deblur", "upscale"]
 
 RECOMMENDED_UPSCALER = "rrdn-x8"
 FACTORS = (2, 3, 4, 6, 8, 16)
+PLAIN = ("bicubic", "nearest")  # enlarging without a network
 
-_PLAIN = ("bicubic", "nearest")  # enlarging without a network
 _RAMP_PX = 16  # how wide two tiles are blended, in pixels of the answer (at least 4 of the photo)
 _UNKNOWN_TILE_PX = 256  # for a network whose memory nobody measured
 _UNKNOWN_HALO_PX = 32
@@ -131,7 +131,7 @@ def upscale(
         raise ValueError(f"seed is {seed!r}; expected a whole number, such as 0.")
     factor = int(factor)
     options = _Options(tile_px, progress, max_memory_mb, precision, seed)
-    if isinstance(model, str) and model in _PLAIN:
+    if isinstance(model, str) and model in PLAIN:
         _check_budget(batch, factor, options)
         answer = degrade.enlarge(batch.detach(), factor, method=model)
     else:

@@ -43,6 +43,7 @@ SETTINGS = {
         "multiple_of": 16,
         "min_px": 32,
         "halo_px": 96,
+        "source_type": "algorithmicallyEnhanced",
     },
     "upscale": {
         "task": "upscale",
@@ -51,6 +52,7 @@ SETTINGS = {
         "multiple_of": 8,
         "min_px": 16,
         "halo_px": 16,
+        "source_type": "algorithmicallyEnhanced",
     },
 }
 CARDS = {
@@ -86,6 +88,7 @@ CARDS = {
     "upscale8-realism": {
         "name": "mssnet-x8-realism",
         **SETTINGS["upscale"],
+        "source_type": "compositeWithTrainedAlgorithmicMedia",
         "summary": "MSSNet, trained by this course to enlarge so that the answer looks real. It "
         "draws one of many possible answers; the seed picks which.",
         # Its training asks every answer to agree with the small photo at 1/8 only, so at 2x it

@@ -22,7 +22,6 @@ from mssnet_edu.images.metadata import Metadata, read_metadata
 from mssnet_edu.images.provenance import Provenance, Step
 from mssnet_edu.images.transparency import load_alpha
 from mssnet_edu.images.writing import save
-from mssnet_edu.images.writing import save
 
 __all__ = [
     "Metadata",

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+from mssnet_edu.images.provenance import SOURCE_TYPES
+
 __all__ = ["TASKS", "ModelInfo", "WeightFile", "render_card"]
 
 TASKS = ("deblur", "upscale", "features", "classify", "perceptual", "fill", "select")
@@ -27,9 +29,11 @@ class ModelInfo:
     memory that all tensors hold at the worst moment, for each pixel of the answer; 0 if nobody
     measured it. ``spare`` is how many times as much a process takes in float32, with scratch space
     and gaps in the heap; 0 if nobody measured it. Both decide how large tiles may be (see
-    `restore`). ``mends_px`` are the extents of
-    GoPro-like motion at which a deblurring network gains 2 dB or more (training/report.py); they
-    decide at which size it should work (see `working_size`).
+    `restore`). ``mends_px`` are the extents of GoPro-like motion at which a deblurring network gains
+    2 dB or more (training/report.py); they decide at which size it should work (see
+    `working_size`). ``source_type`` is IPTC's term for a photo that the network has restored:
+    "compositeWithTrainedAlgorithmicMedia" where it invents detail that looks real, else
+    "algorithmicallyEnhanced"; "" if it restores nothing.
     ``measured`` holds what a script measured, never what somebody typed.
     """
 
@@ -51,6 +55,7 @@ class ModelInfo:
     bytes_per_px: float = 0
     spare: float = 0
     mends_px: tuple[float, ...] = ()
+    source_type: str = ""
     files: tuple[WeightFile, ...] = ()
     measured: dict = dataclasses.field(default_factory=dict)
     failures: tuple[str, ...] = ()
@@ -58,6 +63,9 @@ class ModelInfo:
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise ValueError(f"task is {self.task!r}; expected one of {', '.join(TASKS)}.")
+        if self.source_type and self.source_type not in SOURCE_TYPES:
+            known = ", ".join(SOURCE_TYPES)
+            raise ValueError(f"source_type is {self.source_type!r}; expected one of {known}.")
         object.__setattr__(self, "files", tuple(WeightFile(*f) for f in self.files))
         object.__setattr__(self, "failures", tuple(self.failures))
         object.__setattr__(self, "mends_px", tuple(self.mends_px))
@@ -91,6 +99,8 @@ def render_card(info: ModelInfo) -> str:
     if info.mends_px:
         extents = ", ".join(f"{px:g}" for px in info.mends_px)
         facts["mends"] = f"GoPro-like motion of {extents} px: it gains 2 dB or more"
+    if info.source_type:
+        facts["provenance"] = f"{info.source_type}: {SOURCE_TYPES[info.source_type]}"
     lines = [f"# {info.name}", "", info.summary, "", "| | |", "|---|---|"]
     lines += [f"| {key} | {_cell(value)} |" for key, value in facts.items()]
     lines += ["", "## Files", "", "| file | bytes | SHA-256 |", "|---|---|---|"]

@@ -362,7 +362,7 @@ ROWS = [
     {"exposure"},
     {"classical", "mssnet", "models"},
     {"metrics"},
-    {"precision", "reference_selection", "restore", "tiling", "working_size"},
+    {"marking", "precision", "reference_selection", "restore", "tiling", "working_size"},
     {"featsharp", "hallucination"},
     {"show", "exercises"},
     {"doctor", "lab"},

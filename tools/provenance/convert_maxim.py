@@ -322,6 +322,7 @@ def main() -> None:
         multiple_of=64,
         min_px=32,
         halo_px=HALO_PX,
+        source_type="algorithmicallyEnhanced",
         failures=[
             "It learned from street video. A trembling hand, whose motion turns back on itself, is "
             "not in there: the photo comes back sharper in one direction, soft in the others, and "

@@ -111,6 +111,7 @@ def main() -> None:
         "resizing and JPEG simulated. The package does not say more.",
         factor=4,
         halo_px=80,
+        source_type="compositeWithTrainedAlgorithmicMedia",
         failures=[
             "It invents. The astronaut's head, reduced to 48 x 48 px, comes back sharp and "
             "smiling, with other eyes and other teeth: do not use it to recognise anybody.",
