@@ -29,8 +29,8 @@ class ModelInfo:
     memory that all tensors hold at the worst moment, for each pixel of the answer; 0 if nobody
     measured it. ``spare`` is how many times as much a process takes in float32, with scratch space
     and gaps in the heap; 0 if nobody measured it. Both decide how large tiles may be (see
-    `restore`). ``mends_px`` are the extents of GoPro-like motion at which a deblurring network gains
-    2 dB or more (training/report.py); they decide at which size it should work (see
+    `restore`). ``mends_px`` are the extents of GoPro-like motion at which a deblurring network
+    gains 2 dB or more (training/report.py); they decide at which size it should work (see
     `working_size`). ``source_type`` is IPTC's term for a photo that the network has restored:
     "compositeWithTrainedAlgorithmicMedia" where it invents detail that looks real, else
     "algorithmicallyEnhanced"; "" if it restores nothing.
