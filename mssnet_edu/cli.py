@@ -201,6 +201,8 @@ def _restore(
     if target.exists() and arguments.photo.exists() and target.samefile(arguments.photo):
         raise ValueError(f"{target} is the photo itself, which is never overwritten.")
     photo, alpha = images.load(arguments.photo), images.load_alpha(arguments.photo)
+    if alpha is not None and alpha.shape[-2:] != photo.shape[-2:]:
+        alpha = None  # of another page of the file
     size = [factor * side for side in photo.shape[-2:]]
     check_target(target, arguments.force, size)  # before minutes are spent on it
     metadata = None
