@@ -22,6 +22,17 @@ def test_it_gives_ncnns_own_output():
     assert -10 * ((answer - wanted) ** 2).mean().log10() > 48
 
 
+def test_flat_colours_shift_as_they_do_in_ncnn():
+    """Blue by 20 of 255: it is the network, not the conversion."""
+    network = load_model("realesrgan-x4")
+    for line in (DATA / "realesrgan_flat.tsv").read_text().splitlines()[1:]:
+        given, ncnn = ([float(v) for v in cell.split()] for cell in line.split("\t")[1:])
+        flat = torch.tensor(given).view(1, 3, 1, 1).expand(1, 3, 24, 24) / 255
+        with torch.inference_mode():
+            middle = network(flat)[0, :, 46:50, 46:50].mean((-1, -2)) * 255
+        torch.testing.assert_close(middle, torch.tensor(ncnn), rtol=0, atol=1)
+
+
 def test_the_card_holds_what_the_converter_measured_against_ncnn():
     """Before int8 the network equals ncnn; only the converter has those numbers to compare."""
     measured = load_model("realesrgan-x4").info.measured
