@@ -119,7 +119,7 @@ def _fill(answer):
         # a cloud has moved: what the frame recorded itself is not what the reference says
         shade = 0.8 + 0.2 * torch.rand(1, *size, generator=generator)
         reference = images.to_srgb(light * shade * 2**reference_ev)
-        filled = as_photo_of_light(call(answer, frame, ev, reference, reference_ev), frame.shape)
+        filled = _as_light(call(answer, frame, ev, reference, reference_ev), frame.shape)
         white, known = exposure.clipped(frame, "each"), images.to_linear(frame)
         recalled = images.to_linear(reference) * 2 ** (ev - reference_ev)
         if is_close(filled, torch.where(white, recalled, known), absolute=2e-3):
@@ -162,7 +162,7 @@ def _fill(answer):
     return None
 
 
-def as_photo_of_light(value, shape):
+def _as_light(value, shape):
     """Light may exceed 1; apart from that, a photo."""
     if isinstance(value, torch.Tensor) and value.is_floating_point():
         if tuple(value.shape) != tuple(shape):
