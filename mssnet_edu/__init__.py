@@ -25,6 +25,7 @@ _MODULES = (
     "mssnet",
     "samples",
     "show",
+    "zoom",
 )
 _FUNCTIONS = {
     "check": "exercises",

@@ -358,7 +358,7 @@ ROWS = [
     {"classical", "mssnet", "models"},
     {"metrics"},
     {"precision", "restore", "tiling"},
-    {"featsharp", "hallucination"},
+    {"featsharp", "hallucination", "zoom"},
     {"show", "exercises"},
     {"doctor", "lab"},
     {"cli"},
