@@ -19,6 +19,7 @@ __all__ = [
     "GROUPS",
     "TARGETS",
     "Target",
+    "markdown",
     "render",
     "summarise",
     "update_cards",
@@ -200,13 +201,14 @@ def render(task: str, table: pd.DataFrame) -> str:
             if key not in NOT_ON_PAGE and values.notna().any():
                 cells[column.heading] = values.map(column.text, na_action="ignore").fillna("")
         alignment = ["left"] + ["right"] * (len(cells) - 1)
-        parts += [f"### {GROUPS[str(group)]}", _markdown(pd.DataFrame(cells), alignment)]
+        parts += [f"### {GROUPS[str(group)]}", markdown(pd.DataFrame(cells), alignment)]
     judged = [target.judge(table) for target in TARGETS[task]]
     judged = pd.DataFrame(judged, columns=["target", "found", ""])
-    return "\n\n".join([*parts, "### Targets", _markdown(judged, ["left"] * 3)]) + "\n"
+    return "\n\n".join([*parts, "### Targets", markdown(judged, ["left"] * 3)]) + "\n"
 
 
-def _markdown(table: pd.DataFrame, alignment: list[str]) -> str:
+def markdown(table: pd.DataFrame, alignment: list[str]) -> str:
+    """A table of texts as Markdown. alignment: "left" or "right" for each column."""
     # the cells are formatted already: tabulate must not take them for numbers again
     return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
 

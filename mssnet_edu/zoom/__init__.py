@@ -17,7 +17,8 @@ from mssnet_edu.zoom.accuracy import (
     reliability,
     wilson_interval,
 )
-from mssnet_edu.zoom.classify import (
+from mssnet_edu.zoom.answers import (
+    CLASSIFIER,
     all_zooms,
     centre_crop,
     classify,
@@ -36,12 +37,37 @@ from mssnet_edu.zoom.crops import (
     random_resized_crops,
     ten_crops,
 )
+from mssnet_edu.zoom.enlargements import (
+    ENLARGERS,
+    REDUCTIONS,
+    Answer,
+    Reduced,
+    enlarge,
+    enlargements,
+    recorded_enlargements,
+    reduce_photo,
+)
+from mssnet_edu.zoom.labels import (
+    Labelled,
+    Recorded,
+    labelled_photo,
+    labelled_photos,
+    read_labels,
+    recorded_zooms,
+)
 
 __all__ = [
     "ANCHORS",
+    "CLASSIFIER",
     "CROP_PX",
+    "ENLARGERS",
+    "REDUCTIONS",
     "SIZES_PX",
+    "Answer",
+    "Labelled",
     "Paired",
+    "Recorded",
+    "Reduced",
     "Reliability",
     "Zoom",
     "all_zooms",
@@ -54,11 +80,19 @@ __all__ = [
     "crop",
     "crop_box",
     "each_size",
+    "enlarge",
+    "enlargements",
     "entropy_bits",
     "is_right",
+    "labelled_photo",
+    "labelled_photos",
     "oracle",
     "paired",
     "random_resized_crops",
+    "read_labels",
+    "recorded_enlargements",
+    "recorded_zooms",
+    "reduce_photo",
     "reliability",
     "ten_crop",
     "ten_crops",

@@ -1,6 +1,10 @@
 """zoom: the 324 crops to the pixel, and statistics against numbers worked out elsewhere."""
 
+import csv
+import hashlib
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,8 @@ from PIL import Image
 
 from mssnet_edu import images, samples, zoom
 from mssnet_edu.models import load_model
+from mssnet_edu.models.classifier import class_names
+from mssnet_edu.samples import find_data
 from mssnet_edu.zoom import crops as zooms
 
 
@@ -204,9 +210,7 @@ def test_zooming_can_be_stopped(monkeypatch):
 def test_means_over_crops():
     photo = samples.load("cat")
     ten = zoom.classify(zoom.ten_crops(photo)).mean(0)
-    from mssnet_edu.zoom.classify import ten_crop
-
-    torch.testing.assert_close(ten_crop(photo), ten)
+    torch.testing.assert_close(zoom.ten_crop(photo), ten)
     tta = zoom.zoom_tta(photo, 3, seed=1)
     crops = zoom.random_resized_crops(photo, 3, seed=1)
     torch.testing.assert_close(tta, zoom.classify(crops).mean(0))
@@ -310,3 +314,120 @@ def test_a_calibrated_classifier_has_a_small_error():
     honest = torch.rand(20_000, generator=generator) < confidence
     assert zoom.reliability(confidence, honest).ece < 0.02
     assert zoom.reliability(confidence, torch.ones(20_000)).ece == pytest.approx(0.5, abs=0.01)
+
+
+# --- the labelled photographs --------------------------------------------------------------------
+
+OPEN = r"CC0-1\.0|CC BY(-SA)? \d\.\d( / GFDL)?|public domain|CDLA-Permissive-1\.0|Attribution .*"
+
+
+def credits_table():
+    table = find_data("labelled/labelled.tsv")
+    with table.open(encoding="utf-8", newline="") as stream:
+        return table.parent, list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_every_labelled_photo_is_credited_and_every_credit_has_its_photo():
+    folder, rows = credits_table()
+    assert {row["file"] for row in rows} == {path.name for path in folder.glob("*.jpg")}
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 8_000_000
+    for row in rows:
+        blob = (folder / row["file"]).read_bytes()
+        assert hashlib.sha256(blob).hexdigest() == row["sha256"], row["file"]
+        assert re.fullmatch(OPEN, row["licence"]), row["licence"]
+        for column in ("author", "source", "path_inside", "origin", "changes"):
+            assert row[column].strip(), f"{row['file']}: {column} is empty"
+
+
+def test_labels_name_their_classes_and_boxes_lie_inside():
+    _, rows = credits_table()
+    names = class_names()
+    photos = zoom.labelled_photos()
+    for row, photo in zip(rows, photos, strict=True):
+        assert [names[label] for label in photo.labels] == row["names"].split(" | ")
+        height, width = photo.load().shape[1:]
+        assert (width, height) == (int(row["width"]), int(row["height"]))
+        left, top, box_width, box_height = photo.box
+        assert 0 <= left < left + box_width <= width
+        assert 0 <= top < top + box_height <= height
+        assert photo.in_train == (row["in_train"] == "yes")
+    assert len(photos) == 78
+    assert sum(photo.in_train for photo in photos) == 13
+
+
+def test_what_the_course_trained_on_is_marked():
+    """The list of training photographs names the same files of the same package."""
+    corpus = find_data().parent / "training" / "dataset.tsv"
+    with corpus.open(encoding="utf-8", newline="") as stream:
+        trained = {
+            (row["package"].split()[0], Path(row["source_file"]).name)
+            for row in csv.DictReader(stream, delimiter="\t")
+        }
+    _, rows = credits_table()
+    for row in rows:
+        key = (row["source"].split()[0], Path(row["path_inside"]).name)
+        assert (key in trained) == (row["in_train"] == "yes"), row["file"]
+
+
+def write_table(folder, text):
+    (folder / "labels.tsv").write_text(text, encoding="utf-8")
+    images.save(torch.rand(3, 20, 30), folder / "a.png", overwrite=True)
+    return folder / "labels.tsv"
+
+
+def test_a_strangers_table_needs_two_columns(tmp_path):
+    table = write_table(tmp_path, "file\timagenet_ids\na.png\t281, 282\n")
+    [photo] = zoom.read_labels(table, tmp_path)
+    assert (photo.name, photo.labels, photo.box, photo.in_train) == ("a", (281, 282), None, False)
+    assert photo.load().shape == (3, 20, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,imagenet_ids\na.png,3\n", "no column 'file'"),
+        ("file\tclass\na.png\t3\n", "no column 'imagenet_ids'"),
+        ("file\timagenet_ids\n", "names no photos"),
+        ("file\timagenet_ids\na.png\t1000\n", r"line 2: imagenet_ids is '1000'"),
+        ("file\timagenet_ids\na.png\tcat\n", r"line 2: imagenet_ids is 'cat'"),
+        ("file\timagenet_ids\na.png\t\n", r"line 2: imagenet_ids is ''"),
+        ("file\timagenet_ids\nb.png\t3\n", r"line 2: there is no file .*b.png"),
+        ("file\timagenet_ids\na.png\t3\na.png\t3\n", "names 'a' twice"),
+        ("file\timagenet_ids\tx0\ty0\tx1\ty1\na.png\t3\ta\t1\t2\t3\n", "expected four numbers"),
+    ],
+)
+def test_wrong_tables_are_explained(tmp_path, text, message):
+    table = write_table(tmp_path, text)
+    with pytest.raises(ValueError, match=message):
+        zoom.read_labels(table, tmp_path)
+
+
+def test_no_such_labelled_photo():
+    with pytest.raises(ValueError, match=r"no labelled photo 'snak'\. Did you mean 'snake'"):
+        zoom.labelled_photo("snak")
+
+
+def test_recorded_answers_are_the_classifiers():
+    recorded = zoom.recorded_zooms()
+    assert recorded.classes.shape == (78, 36, 9, 5)
+    photo = zoom.labelled_photo("toucan_gc")
+    number = recorded.names.index("toucan_gc")
+    sizes = [zoom.SIZES_PX.index(s) for s in (64, 288)]
+    answers = zoom.all_zooms(photo.load(), [64, 288])
+    best = answers.topk(5)
+    assert torch.equal(best.indices[..., 0], recorded.classes[number, sizes][..., 0])
+    torch.testing.assert_close(
+        best.values, recorded.probabilities[number, sizes], rtol=0, atol=2e-3
+    )
+    share = answers[..., list(photo.labels)].sum(-1)
+    torch.testing.assert_close(share, recorded.right_probability[number, sizes], rtol=0, atol=2e-3)
+    assert torch.equal(zoom.is_right(answers, photo.labels), recorded.right[number, sizes])
+
+
+def test_photos_can_be_left_out():
+    recorded = zoom.recorded_zooms()
+    rest = recorded.without(["snake", "whale"])
+    assert len(rest.names) == len(rest.right) == 76
+    assert "snake" not in rest.names
+    ant = [each.names.index("ant") for each in (recorded, rest)]
+    assert torch.equal(recorded.right[ant[0]], rest.right[ant[1]])
