@@ -5,7 +5,7 @@ them (the rule of ImageNet-Hard).
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import torch
@@ -168,8 +168,7 @@ def paired(before: Tensor, after: Tensor, seed: int = 0) -> Paired:
     fixed, broken = int((change > 0).sum()), int((change < 0).sum())
     flips, fewer = fixed + broken, min(fixed, broken)
     tail = sum(math.comb(flips, k) for k in range(fewer + 1)) / 2**flips
-    means = change[_resampled(len(change), seed)].mean(1)
-    low, high = torch.quantile(means, torch.tensor([0.025, 0.975]).double()).tolist()
+    low, high = _interval([change[drawn].mean() for drawn in _resamples(len(change), seed)])
     return Paired(fixed, broken, min(1.0, 2 * tail), float(change.mean()), low, high)
 
 
@@ -180,9 +179,16 @@ def _rights(values: Tensor, name: str) -> Tensor:
     return values.bool()
 
 
-def _resampled(count: int, seed: int) -> Tensor:
-    """Which photos each bootstrap sample holds: (resamples, count)."""
-    return torch.randint(count, (RESAMPLES, count), generator=arguments.generator(seed))
+def _resamples(count: int, seed: int) -> Iterator[Tensor]:
+    """Which photos each bootstrap sample holds; one by one, or 50,000 photos would need 1 GB."""
+    generator = arguments.generator(seed)
+    for _ in range(RESAMPLES):
+        yield torch.randint(count, (count,), generator=generator)
+
+
+def _interval(values: list[Tensor]) -> tuple[float, float]:
+    low, high = torch.quantile(torch.stack(values), torch.tensor([0.025, 0.975]).double()).tolist()
+    return low, high
 
 
 class Reliability(NamedTuple):
@@ -226,23 +232,21 @@ def reliability(confidence: Tensor, correct: Tensor, bins: int = 5, seed: int = 
         for k, n in zip(hits, count, strict=True)
     ]
     low, high = torch.tensor(limits).T
-    drawn = _resampled(len(confidence), seed)
-    eces = _ece(confidence[drawn], correct[drawn], bin_of[drawn], bins)
-    ece_low, ece_high = torch.quantile(eces, torch.tensor([0.025, 0.975]).double()).tolist()
+    gap = correct.double() - confidence
+    drawn = _resamples(len(gap), seed)
+    ece_low, ece_high = _interval([_ece(gap[each], bin_of[each], bins) for each in drawn])
     return Reliability(
         count,
         torch.bincount(bin_of, confidence, bins) / count,
         hits / count,
         low,
         high,
-        float(_ece(confidence[None], correct[None], bin_of[None], bins)),
+        float(_ece(gap, bin_of, bins)),
         ece_low,
         ece_high,
     )
 
 
-def _ece(confidence: Tensor, correct: Tensor, bin_of: Tensor, bins: int) -> Tensor:
-    """ECE of each row: (rows, photos) -> (rows,). Counts cancel: |sum of right - confidence|."""
-    gaps = confidence.new_zeros(len(confidence), bins)
-    gaps.scatter_add_(1, bin_of, correct.double() - confidence)
-    return gaps.abs().sum(1) / confidence.shape[1]
+def _ece(gap: Tensor, bin_of: Tensor, bins: int) -> Tensor:
+    """ECE from right - confidence of each photo: counts cancel, so sums over each bin do."""
+    return torch.bincount(bin_of, gap, bins).abs().sum() / len(gap)
