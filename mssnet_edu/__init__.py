@@ -27,6 +27,7 @@ _MODULES = (
     "reference_selection",
     "samples",
     "show",
+    "zoom",
 )
 _FUNCTIONS = {
     "check": "exercises",

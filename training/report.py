@@ -21,6 +21,7 @@ __all__ = [
     "TARGETS",
     "Target",
     "by_extent",
+    "markdown",
     "render",
     "render_extents",
     "summarise",
@@ -221,10 +222,10 @@ def render(task: str, table: pd.DataFrame) -> str:
             if key not in NOT_ON_PAGE and values.notna().any():
                 cells[column.heading] = values.map(column.text, na_action="ignore").fillna("")
         alignment = ["left"] + ["right"] * (len(cells) - 1)
-        parts += [f"### {GROUPS[str(group)]}", _markdown(pd.DataFrame(cells), alignment)]
+        parts += [f"### {GROUPS[str(group)]}", markdown(pd.DataFrame(cells), alignment)]
     judged = [target.judge(table) for target in TARGETS[task]]
     judged = pd.DataFrame(judged, columns=["target", "found", ""])
-    return "\n\n".join([*parts, "### Targets", _markdown(judged, ["left"] * 3)]) + "\n"
+    return "\n\n".join([*parts, "### Targets", markdown(judged, ["left"] * 3)]) + "\n"
 
 
 def render_extents(table: pd.DataFrame) -> str:
@@ -243,10 +244,11 @@ def render_extents(table: pd.DataFrame) -> str:
     cells = pd.DataFrame(rows.values())
     heading = "### GoPro-like motion, by how far it reaches"
     alignment = ["right"] * len(cells.columns)
-    return f"{heading}\n\n{_markdown(cells, alignment)}\n"
+    return f"{heading}\n\n{markdown(cells, alignment)}\n"
 
 
-def _markdown(table: pd.DataFrame, alignment: list[str]) -> str:
+def markdown(table: pd.DataFrame, alignment: list[str]) -> str:
+    """A table of texts as Markdown. alignment: "left" or "right" for each column."""
     # the cells are formatted already: tabulate must not take them for numbers again
     return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
 

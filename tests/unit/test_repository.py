@@ -363,7 +363,7 @@ ROWS = [
     {"classical", "mssnet", "models"},
     {"metrics"},
     {"marking", "precision", "reference_selection", "restore", "tiling", "working_size"},
-    {"featsharp", "hallucination"},
+    {"featsharp", "hallucination", "zoom"},
     {"show", "exercises"},
     {"doctor", "lab"},
     {"cli"},

@@ -1,0 +1,101 @@
+"""Zoom and recognition: 324 ways to frame a photo, and what a classifier makes of each.
+
+`anchor_crops` and `all_zooms` are the zooms of ImageNet-Hard; `zoom_tta` averages over random ones.
+`is_right`, `paired` and `reliability` say how good answers are, and how sure one can be of that.
+"""
+
+from mssnet_edu.zoom.accuracy import (
+    Paired,
+    Reliability,
+    best_fixed_zoom,
+    best_zoom,
+    center_bias,
+    entropy_bits,
+    is_right,
+    oracle,
+    paired,
+    reliability,
+    wilson_interval,
+)
+from mssnet_edu.zoom.answers import (
+    CLASSIFIER,
+    all_zooms,
+    centre_crop,
+    classify,
+    each_size,
+    ten_crop,
+    zoom_tta,
+)
+from mssnet_edu.zoom.crops import (
+    ANCHORS,
+    CROP_PX,
+    SIZES_PX,
+    Zoom,
+    anchor_crops,
+    crop,
+    crop_box,
+    random_resized_crops,
+    ten_crops,
+)
+from mssnet_edu.zoom.enlargements import (
+    ENLARGERS,
+    REDUCTIONS,
+    Answer,
+    Reduced,
+    enlarge,
+    enlargements,
+    recorded_enlargements,
+    reduce_photo,
+)
+from mssnet_edu.zoom.labels import (
+    Labelled,
+    Recorded,
+    labelled_photo,
+    labelled_photos,
+    read_labels,
+    recorded_zooms,
+)
+
+__all__ = [
+    "ANCHORS",
+    "CLASSIFIER",
+    "CROP_PX",
+    "ENLARGERS",
+    "REDUCTIONS",
+    "SIZES_PX",
+    "Answer",
+    "Labelled",
+    "Paired",
+    "Recorded",
+    "Reduced",
+    "Reliability",
+    "Zoom",
+    "all_zooms",
+    "anchor_crops",
+    "best_fixed_zoom",
+    "best_zoom",
+    "center_bias",
+    "centre_crop",
+    "classify",
+    "crop",
+    "crop_box",
+    "each_size",
+    "enlarge",
+    "enlargements",
+    "entropy_bits",
+    "is_right",
+    "labelled_photo",
+    "labelled_photos",
+    "oracle",
+    "paired",
+    "random_resized_crops",
+    "read_labels",
+    "recorded_enlargements",
+    "recorded_zooms",
+    "reduce_photo",
+    "reliability",
+    "ten_crop",
+    "ten_crops",
+    "wilson_interval",
+    "zoom_tta",
+]
