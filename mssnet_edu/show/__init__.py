@@ -2,7 +2,7 @@
 
 Still: photos, zoom_in, spectrum, kernel, table, figure (with axes), workflow; beside joins them.
 To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, guess_game,
-scrubber, reference_game.
+scrubber, reference_game, zooms, vote.
 To keep: report, a page with all there is to know about one enlarged photo.
 On overexposed film: mark_clipped, decisions.
 Inside MSSNet: ablation_chart, receptive_fields, unshuffle; to handle: feature_viewer,
@@ -42,8 +42,10 @@ _HOME = {
     "trust": "widgets.trust",
     "unshuffle": "pixel_unshuffle",
     "unshuffle_toy": "pixel_unshuffle",
+    "vote": "widgets.vote",
     "workflow": "diagram",
     "zoom_in": "figures",
+    "zooms": "widgets.zooms",
 }
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]: lazy names
