@@ -123,7 +123,7 @@ def feature_maps(model: MSSNet, photo: Tensor) -> dict[str, StageFeatures]:
     finally:
         for hook in hooks:
             hook.remove()
-    return {
+    found = {
         name: StageFeatures(
             name,
             name[:2],
@@ -132,6 +132,9 @@ def feature_maps(model: MSSNet, photo: Tensor) -> dict[str, StageFeatures]:
         )
         for name, (encoded, decoded) in maps.items()
     }
+    maps.clear()
+    trim_heap()
+    return found
 
 
 def receptive_field(
