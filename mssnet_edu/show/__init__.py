@@ -1,7 +1,8 @@
 """Everything the course shows: still figures, and pictures that can be handled.
 
 Still: photos, zoom_in, spectrum, kernel, table, figure (with axes), workflow; beside joins them.
-To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, guess_game.
+To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, guess_game,
+zooms, vote.
 To keep: report, a page with all there is to know about one enlarged photo.
 Inside MSSNet: ablation_chart, receptive_fields, unshuffle; to handle: feature_viewer,
 unshuffle_toy. Each returns an object that shows itself as the last line of a cell; all carry
@@ -36,8 +37,10 @@ _HOME = {
     "trust": "widgets.trust",
     "unshuffle": "pixel_unshuffle",
     "unshuffle_toy": "pixel_unshuffle",
+    "vote": "widgets.vote",
     "workflow": "diagram",
     "zoom_in": "figures",
+    "zooms": "widgets.zooms",
 }
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]: lazy names

@@ -39,8 +39,10 @@ NAMES = [
     "trust",
     "unshuffle",
     "unshuffle_toy",
+    "vote",
     "workflow",
     "zoom_in",
+    "zooms",
 ]
 
 
