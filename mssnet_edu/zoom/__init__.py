@@ -23,6 +23,7 @@ from mssnet_edu.zoom.answers import (
     centre_crop,
     classify,
     each_size,
+    named,
     ten_crop,
     zoom_tta,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "is_right",
     "labelled_photo",
     "labelled_photos",
+    "named",
     "oracle",
     "paired",
     "random_resized_crops",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mssnet_edu.images import PhotoError
 from mssnet_edu.models import load_model
+from mssnet_edu.models.classifier import class_names
 from mssnet_edu.zoom import crops as zooms
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "centre_crop",
     "classify",
     "each_size",
+    "named",
     "ten_crop",
     "zoom_tta",
 ]
@@ -95,6 +97,19 @@ def centre_crop(photo: Tensor, network: nn.Module | None = None) -> Tensor:
     torch.Size([1000])
     """
     return classify(zooms.crop(photo, zooms.CROP_PX)[None], network)[0]
+
+
+def named(probabilities: Tensor, count: int = 1) -> list[tuple[str, float]]:
+    """The most likely classes by name, best first: [(name, probability), ...].
+
+    probabilities: (1000,), of ImageNet's classes.
+
+    >>> named(torch.eye(1000)[309])
+    [('bee', 1.0)]
+    """
+    names = class_names()
+    best = probabilities.topk(count)
+    return [(names[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
 def ten_crop(photo: Tensor, network: nn.Module | None = None) -> Tensor:

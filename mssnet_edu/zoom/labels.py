@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mssnet_edu import images
 from mssnet_edu.lazy import did_you_mean
+from mssnet_edu.models.classifier import class_names
 from mssnet_edu.samples import find_data
 
 __all__ = [
@@ -50,6 +51,12 @@ class Labelled:
     author: str = ""
     licence: str = ""
     source: str = ""
+
+    @property
+    def right_names(self) -> list[str]:
+        """The English names of the right classes."""
+        names = class_names()
+        return [names[label] for label in self.labels]
 
     def load(self) -> Tensor:
         """The photo: (3, H, W), sRGB in [0, 1]. Raises PhotoError if it cannot be read."""
@@ -160,6 +167,18 @@ class Recorded:
     probabilities: Tensor
     right: Tensor
     right_probability: Tensor
+
+    def answers(self, name: str) -> Tensor:
+        """The answers to all zooms of one photo, (36, 9, 1000), as `all_zooms` gives them.
+
+        Where a class was not among the five most likely of a zoom, its probability is 0 here.
+        Raises ValueError for an unknown name.
+        """
+        if name not in self.names:
+            raise ValueError(f"there are no stored answers for {name!r}. Use me.zoom.all_zooms.")
+        i = self.names.index(name)
+        answers = torch.zeros(*self.classes.shape[1:3], CLASSES)
+        return answers.scatter_(-1, self.classes[i], self.probabilities[i])
 
     def without(self, names: Sequence[str]) -> "Recorded":
         """The same without these photos."""

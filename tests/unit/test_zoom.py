@@ -431,3 +431,23 @@ def test_photos_can_be_left_out():
     assert "snake" not in rest.names
     ant = [each.names.index("ant") for each in (recorded, rest)]
     assert torch.equal(recorded.right[ant[0]], rest.right[ant[1]])
+
+
+def test_recorded_answers_look_like_computed_ones():
+    recorded = zoom.recorded_zooms()
+    answers = recorded.answers("toucan_gc")
+    assert answers.shape == (36, 9, 1000)
+    number = recorded.names.index("toucan_gc")
+    best = answers.topk(5)
+    torch.testing.assert_close(best.values, recorded.probabilities[number])
+    assert torch.equal(best.indices[..., 0], recorded.classes[number, ..., 0])
+    assert int((answers > 0).sum(-1).max()) <= 5
+    with pytest.raises(ValueError, match=r"no stored answers for 'me'. Use me\.zoom\.all_zooms"):
+        recorded.answers("me")
+
+
+def test_answers_by_name():
+    probabilities = torch.zeros(1000)
+    probabilities[[309, 57]] = torch.tensor([0.75, 0.25])
+    assert zoom.named(probabilities, 2) == [("bee", 0.75), ("garter snake", 0.25)]
+    assert zoom.labelled_photo("african_elephants").right_names == ["African elephant", "tusker"]

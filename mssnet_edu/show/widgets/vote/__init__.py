@@ -34,11 +34,11 @@ class Vote(StaticFallback):
         return sum(v and not c["right"] for v, c in zip(self.votes, self.cases, strict=False))
 
     def still(self) -> look.Figure:
-        """The pictures with what is said of them, as plain HTML; what they were, in the alt."""
+        """The pictures with what is said of them, as plain HTML; the solution is in the alt."""
         truths = "; ".join(f"{i}: {case['truth']}" for i, case in enumerate(self.cases, 1))
-        titles = [f"{i}. {self.question}" for i in range(1, len(self.cases) + 1)]
+        titles = [f"picture {i}" for i in range(1, len(self.cases) + 1)]
         captions = [f"The classifier says: {case['claim']}" for case in self.cases]
-        alt = f"{self.alt} They were, {truths}."
+        alt = f"{self.alt} {self.question} They were, {truths}."
         return figures.photos(self._photos, titles, captions, alt=alt, columns=4, max_px=150_000)
 
 
