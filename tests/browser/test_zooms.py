@@ -108,6 +108,15 @@ def test_another_photo(zooms, page, pixels, shot):
     shot("zooms_tall", zooms)
 
 
+def test_all_stands_side_by_side_on_a_laptop(zooms, page, shot):
+    page.set_viewport_size({"width": 1366, "height": 768})
+    zooms.get_by_role("button", name="a bee").click()
+    tops = {round(panel.bounding_box()["y"]) for panel in zooms.locator(".mss-panels > div").all()}
+    shot("zooms_laptop", page)
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    assert len(tops) == 1
+
+
 def test_zooms_on_a_narrow_page(zooms, page, shot):
     toggle = "() => window.jupyterapp.commands.execute('application:toggle-left-area')"
     page.evaluate(toggle)

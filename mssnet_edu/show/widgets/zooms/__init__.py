@@ -102,7 +102,7 @@ def zooms(
                 "url": look.photo_url(photo),
                 "width": photo.shape[-1],
                 "height": photo.shape[-2],
-                "labels": sorted(right[name]),
+                "labels": list(right[name]),
                 "classes": top.indices.flatten().tolist(),
                 "shares": [round(share, 4) for share in top.values.flatten().tolist()],
                 "boxes": [round(edge, 1) for box in boxes for edge in box],
