@@ -118,6 +118,7 @@ def test_all_stands_side_by_side_on_a_laptop(zooms, page, shot):
 
 
 def test_zooms_on_a_narrow_page(zooms, page, shot):
+    zooms.get_by_role("button", name="a bee").click()  # the wider one
     toggle = "() => window.jupyterapp.commands.execute('application:toggle-left-area')"
     page.evaluate(toggle)
     page.set_viewport_size({"width": 420, "height": 800})
