@@ -102,7 +102,7 @@ def confident_flips(rows: pd.DataFrame, sure: float = SURE) -> pd.DataFrame:
     originals = centre.loc[centre.enlarger.isin(list(ORIGINALS.values()))].set_index(
         ["photo", "enlarger"]
     )
-    is_enlarged = centre.enlarger.str.contains(": ")
+    is_enlarged = centre.enlarger.str.contains(": (?!reduced)")
     enlarged = centre.loc[is_enlarged & ~centre.right & (centre.confidence >= sure)].copy()
     enlarged["of"] = [ORIGINALS[each.partition(": ")[0]] for each in enlarged.enlarger]
     known = originals.loc[:, ["top1", "right"]].rename(
@@ -217,8 +217,9 @@ def _conclusion(summary: pd.DataFrame) -> str:
     text = (
         f"**What is shown.** Of {len(networks)} comparisons of a network with bicubic, "
         f"{int((networks.difference > 0).sum())} favour the network, "
-        f"{int((networks.difference < 0).sum())} bicubic. One of so many is below p = 0.05 by luck "
-        f"alone; all of them ask for p below {level:.2g} (Bonferroni). By that rule "
+        f"{int((networks.difference < 0).sum())} bicubic. By luck alone about "
+        f"{0.05 * len(networks):.1g} of them would be below p = 0.05; so many comparisons ask for "
+        f"p below {level:.2g} (Bonferroni). By that rule "
     )
     if sure.empty:
         return text + "no network helps or harms for certain."
@@ -232,8 +233,7 @@ def _flips(rows: pd.DataFrame) -> list[str]:
         "### Labels that flip with confidence",
         f"The original is named rightly, its enlargement wrongly, with {SURE:.0%} confidence or "
         f"more: {len(flips)} enlargements of {flips.photo.nunique()} photos. The surest ones; the "
-        "last column is the label after the enlargement was made to agree with the small photo to "
-        "the grey level.",
+        "last column is the label after the enlargement was made to agree with the small photo.",
     ]
     if len(flips):
         shown = flips.head(FLIPS_SHOWN).assign(
@@ -278,7 +278,7 @@ def zooms_page(recorded: zoom.Recorded) -> str:
     fixed = recorded.right[:, zoom.SIZES_PX.index(best.size_px), best.anchor]
     shares = {
         f"centre crop ({zoom.CROP_PX} px, centre)": centre,
-        f"the zoom that is right most often ({best})": fixed,
+        f"{best}: right most often, chosen on these very photos": fixed,
         "any of the 36 sizes at the centre": recorded.right[:, :, 4].any(1),
         "any of the 324 (oracle: told which)": recorded.right.flatten(1).any(1),
     }

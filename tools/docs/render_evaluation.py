@@ -139,8 +139,8 @@ photo.
 Then the enlargers of the course. {trained} of the photos were also used to train our networks and
 are left out. *Centre* is the usual crop. *Fixed zoom* is one of the 324, the best for the other
 photos. *TTA* is the mean over {tta} random crops, the same places in each picture. *Consistent* is
-the centre crop after back-projection: the picture then agrees with the small photo to the grey
-level, whatever it shows. *reduced* is the small photo itself. *realesrgan-x4* gets the answer of
+the centre crop after back-projection: the picture then agrees with the small photo to a grey level
+or two, whatever it shows. *reduced* is the small photo itself. *realesrgan-x4* gets the answer of
 rrdn-x8, reduced to twice the small photo's size. 32 px: each photo is first resized until its
 smaller side has 256 px, and that version is the original.
 
