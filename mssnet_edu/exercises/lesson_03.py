@@ -31,7 +31,9 @@ def _shrink(answer):
                 f"This is {describe(returned)}. Join the small pictures into one tensor: "
                 "`torch.cat(pictures)`."
             )
-        shape = tuple(returned.shape) if isinstance(returned, torch.Tensor) else ()
+        shape: tuple[int, ...] = ()
+        if isinstance(returned, torch.Tensor):
+            shape = tuple(returned.shape)
         if shape[1:] == small and shape[0] < 3 * count:
             return (
                 f"These are {shape[0]} channels. There are factor × factor small pictures, of 3 "
