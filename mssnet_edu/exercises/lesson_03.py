@@ -24,22 +24,22 @@ __all__ = ["EXERCISES"]
 def _shrink(answer):
     for factor, height, width in ((2, 8, 12), (3, 12, 6), (4, 8, 20)):
         given = random(factor, 3, height, width)
-        count, small = factor**2, (height // factor, width // factor)
+        count, small = factor**2, [height // factor, width // factor]
         returned = call(answer, given, factor)
         if isinstance(returned, list | tuple):
             return (
                 f"This is {describe(returned)}. Join the small pictures into one tensor: "
                 "`torch.cat(pictures)`."
             )
-        shape = tuple(returned.shape) if isinstance(returned, torch.Tensor) else ()
+        shape = list(returned.shape) if isinstance(returned, torch.Tensor) else []
         if shape[1:] == small and shape[0] < 3 * count:
             return (
                 f"These are {shape[0]} channels. There are factor × factor small pictures, of 3 "
                 f"colours each: {3 * count} channels for a factor of {factor}."
             )
-        if shape == (count, 3, *small):
+        if shape == [count, 3, *small]:
             return "The small pictures lie in a pile. Join them along their colours: `torch.cat`."
-        if shape in ((3, small[0] * count, small[1]), (3, small[0], small[1] * count)):
+        if shape in ([3, small[0] * count, small[1]], [3, small[0], small[1] * count]):
             return "The small pictures lie side by side. Their colours are dimension 0: join there."
         returned = as_tensor(returned, (3 * count, *small), f"Your answer for factor {factor}")
         places = [(row, column) for row in range(factor) for column in range(factor)]

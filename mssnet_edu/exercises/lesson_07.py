@@ -12,7 +12,7 @@ from mssnet_edu.exercises import Exercise
 from mssnet_edu.exercises.check_helpers import (
     Mistake,
     as_number,
-    as_photo,
+    as_tensor,
     call,
     describe,
     is_close,
@@ -119,7 +119,7 @@ def _fill(answer):
         # a cloud has moved: what the frame recorded itself is not what the reference says
         shade = 0.8 + 0.2 * torch.rand(1, *size, generator=generator)
         reference = images.to_srgb(light * shade * 2**reference_ev)
-        filled = _as_light(call(answer, frame, ev, reference, reference_ev), frame.shape)
+        filled = as_tensor(call(answer, frame, ev, reference, reference_ev), frame.shape)
         white, known = exposure.clipped(frame, "each"), images.to_linear(frame)
         recalled = images.to_linear(reference) * 2 ** (ev - reference_ev)
         if is_close(filled, torch.where(white, recalled, known), absolute=2e-3):
@@ -160,15 +160,6 @@ def _fill(answer):
         worst = float((filled - torch.where(white, recalled, known)).abs().max())
         return f"The light is off by up to {worst:.3g} (1 is white)."
     return None
-
-
-def _as_light(value, shape):
-    """Light may exceed 1; apart from that, a photo."""
-    if isinstance(value, torch.Tensor) and value.is_floating_point():
-        if tuple(value.shape) != tuple(shape):
-            raise Mistake(f"The light has the shape {tuple(value.shape)}; expected {tuple(shape)}.")
-        return value.detach().float()
-    return as_photo(value, shape, "What your function returns")
 
 
 FILL = Exercise(

@@ -129,7 +129,8 @@ def test_each_check_tries_inputs_of_unequal_sizes(id):
             assert set(sides) == {3} or len(set(sides)) >= 2, f"input {place}: a side is {sides}"
 
 
-@pytest.mark.parametrize("id", FUNCTIONS)
+# 07-d asks for any rule that is good enough, and one that looks only at the kept frame can be
+@pytest.mark.parametrize("id", [id for id in FUNCTIONS if id != "07-d"])
 def test_no_input_may_be_ignored(id):
     solution = Recorder(id)
     assert solution.check().passed
