@@ -85,7 +85,7 @@ def measure(exact: RealESRGAN, stored: torch.nn.Module) -> dict[str, dict]:
     }
 
 
-def flat_answer(network: RealESRGAN, colour: Sequence[int]) -> str:
+def flat_answer(network: torch.nn.Module, colour: Sequence[int]) -> str:
     """What becomes of a flat colour of 0 to 255, in the middle, before it is clamped."""
     photo = torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, FLAT_PX, FLAT_PX) / 255
     with torch.inference_mode():
