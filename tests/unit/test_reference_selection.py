@@ -157,7 +157,7 @@ def test_the_future_changes_no_decision(clip, seen, name):
 
 
 def test_the_learned_rule_is_deterministic_and_looks_at_both_frames(seen):
-    runs = [selection.run(selection.learned(policy(seed)), seen) for seed in (0, 0, 1, 2, 3)]
+    runs = [selection.run(selection.learned(policy(seed)), seen) for seed in (0, 0, *range(1, 30))]
     assert runs[0] == runs[1]
     assert any(other != runs[0] for other in runs[2:])
     assert sum(p.numel() for p in policy().parameters()) < 5000

@@ -15,7 +15,7 @@ from mssnet_edu.working_size import SizeHint
 from tools.docs import render_evaluation
 from training import benchmark, report
 
-NETWORKS = models.names("deblur")
+NETWORKS = ("mssnet-deblur", "maxim-gopro")  # mssnet-ablation is lesson 03's own
 
 
 class Same(nn.Module):
