@@ -64,7 +64,7 @@ def read_metadata(path: str | os.PathLike, keep_gps: bool = False) -> Metadata:
     keep_gps: with the place where the photo was taken. Raises PhotoError if it is no picture.
 
     >>> import mssnet_edu.samples as samples
-    >>> read_metadata(samples.find_data("photos/cat.jpg")).provenance
+    >>> read_metadata(samples.find_data("photos/cat.png")).provenance
     Provenance(source_type='', steps=())
     """
     with opened(path, MAX_PIXELS) as image, warnings.catch_warnings():

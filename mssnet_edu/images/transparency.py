@@ -20,7 +20,7 @@ def load_alpha(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> torch.T
     Raises PhotoError if it is no picture.
 
     >>> import mssnet_edu.samples as samples
-    >>> load_alpha(samples.find_data("photos/cat.jpg")) is None
+    >>> load_alpha(samples.find_data("photos/cat.png")) is None
     True
     """
     with opened(path, max_pixels) as image:

@@ -58,6 +58,7 @@ def reduce_photo(photo: Tensor, how: str = "1/8") -> Reduced:
     "32 px" first resizes it until its smaller side has 256 px, so that 32 px are left.
     Raises PhotoError for a smaller photo.
 
+    >>> import torch
     >>> reduce_photo(torch.rand(3, 300, 480), "32 px").small.shape
     torch.Size([3, 32, 51])
     """
@@ -95,6 +96,7 @@ def _ways() -> dict[str, Callable[[Tensor], Tensor]]:
 def enlarge(small: Tensor, enlarger: str) -> Tensor:
     """A small photo, 8 times larger, by one of ENLARGERS: (3, H, W) -> (3, 8H, 8W) in 8 bits.
 
+    >>> import torch
     >>> enlarge(torch.rand(3, 16, 20), "bicubic").shape
     torch.Size([3, 128, 160])
     """

@@ -267,6 +267,10 @@ def test_failures_on_the_way(folder, capsys, monkeypatch):
 )
 def test_a_console_without_the_letters_of_a_name(folder, monkeypatch, encoding, name, shown):
     """The file is written, so the exit code is 0, whatever can be printed."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        pytest.skip("this locale has no such file names")
     console = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(console, encoding=encoding))
     assert cli.main(["deblur", "in.png", "-o", name]) == 0
