@@ -31,7 +31,8 @@ def photos(
     photos: one photo (3, H, W) or a list of them, sRGB in [0, 1]. titles, captions: a text each.
     alt: what the figure shows, in one sentence, for readers who cannot see it.
     columns: how many stand in a row. zoom: screen pixels per photo pixel, for the largest photo;
-    None chooses. marks: "recorded", "invented" or None for each photo: a coloured tag.
+    None chooses. marks: a coloured tag for each photo: "recorded", "invented",
+    "partly invented", "original", "restored", or None.
     max_px: photos with more pixels are averaged down, so that the page stays light.
     Small photos are enlarged by whole numbers, one square per pixel, never smoothed.
     Raises PhotoError for what is no photo, ValueError where the lists differ in length.

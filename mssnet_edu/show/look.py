@@ -51,7 +51,9 @@ DARKER = "#762a83"
 BRIGHTER = "#1b7837"
 SERIES = (INK, RECORDED, INVENTED, "#5b7f2b", "#8a4fa3", "#8c6d1f")
 
-MARKS = ("recorded", "invented")
+# "recorded" and "invented" are said of parts and of measured numbers; of whole pictures: the
+# "original", one "restored" by undoing a blur, and an enlargement, which is "partly invented".
+MARKS = ("recorded", "invented", "original", "restored", "partly invented")
 PAGE_PX = 940  # what fits beside JupyterLab's file list on a laptop
 GAP_PX = 16
 MAX_PX = 1_500_000  # of a picture on a page; larger ones are averaged down
@@ -126,7 +128,7 @@ class Figure:
 class Cell(NamedTuple):
     """One picture of a grid, with the words around it.
 
-    picture: HTML. width: in screen pixels. note: its size in words. mark: "recorded" or "invented".
+    picture: HTML. width: in screen pixels. note: its size in words. mark: one of MARKS.
     """
 
     picture: str
@@ -144,9 +146,9 @@ def grid(cells: Sequence[Cell], columns: int, alt: str) -> Figure:
 
 
 def check_mark(mark: str | None) -> None:
-    """Raise ValueError for a mark other than "recorded", "invented" and None."""
+    """Raise ValueError for a mark that is neither None nor one of MARKS."""
     if mark is not None and mark not in MARKS:
-        raise ValueError(f"mark is {mark!r}; expected 'recorded', 'invented' or None")
+        raise ValueError(f"mark is {mark!r}; expected one of {', '.join(MARKS)}, or None")
 
 
 def single_photo(photo: torch.Tensor, name: str = "photo") -> torch.Tensor:

@@ -105,14 +105,14 @@ def test_game(page, shot):
     expect(forth).to_be_disabled()
     choices.last.click()  # with two pairs, the photograph lies once on each side
     expect(said).to_contain_text(re.compile("^(Right|No: the other one).*[01] of 1 found"))
-    expect(game.locator(".mss-mark-recorded")).to_have_text("the photograph")
+    expect(game.locator(".mss-mark-original")).to_have_text("the photograph")
     first = choices.first.locator("img").get_attribute("src")
     choices.first.click(force=True)  # a second choice changes nothing
     expect(said).to_contain_text("of 1 found")
     forth.click()
     expect(game.locator(".mss-title")).to_contain_text("Pair 2 of 2")
     assert choices.first.locator("img").get_attribute("src") != first
-    expect(game.locator(".mss-mark-recorded")).to_have_count(0)
+    expect(game.locator(".mss-mark-original")).to_have_count(0)
     page.keyboard.press("ArrowLeft")
     expect(said).to_contain_text(re.compile("2 of 2 found; .* happen by chance in"))
     shot("game", game)

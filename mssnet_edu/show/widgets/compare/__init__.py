@@ -61,7 +61,7 @@ def compare(
     before, after: photos of the same thing, (3, H, W), sRGB in [0, 1]; their sizes may differ, not
     their shape (width to height). labels: their names. truth: the original, if it is known; it
     gets a third loupe pane, and each name its PSNR. alt: what there is to see, for readers who
-    cannot. marks: {name: "recorded" or "invented"} colours a name. zoom: of the loupe, on the
+    cannot. marks: {name: tag}, as in `photos`. zoom: of the loupe, on the
     pixels of the largest. look_at: (x, y), each 0 to 1: where the loupe looks first.
     Mouse, touch and keyboard (arrows, Home, End); where nothing can run, both stand side by side.
     Returns the widget. Raises PhotoError where the shapes differ.

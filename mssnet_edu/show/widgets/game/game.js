@@ -61,7 +61,7 @@ function render({ model, el }) {
       image.alt = `The picture on the ${side}.`;
       const real = round.truth === number;
       label.textContent = done ? (real ? "the photograph" : round.note) : `the ${side} one`;
-      label.className = `mss-game-label${done ? ` mss-mark mss-mark-${real ? "recorded" : "invented"}` : ""}`;
+      label.className = `mss-game-label${done ? ` mss-mark mss-mark-${real ? "original" : "partly"}` : ""}`;
       button.classList.toggle("mss-game-chosen", done && choices[shown] === number);
       button.setAttribute("aria-disabled", done);
     }

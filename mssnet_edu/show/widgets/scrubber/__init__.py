@@ -60,7 +60,7 @@ def scrubber(
 
     panels: {name: (T, 3, H, W)}, one to four films of one size and length, shown side by side; sRGB
     in [0, 1]. curves: {name: T numbers}, each drawn on a scale of its own; NaN leaves a gap. marks:
-    {name: "recorded" or "invented"} colours a panel's name. fps: frames per second when it plays.
+    {name: tag}, as in `figures.photos`. fps: frames per second when it plays.
     frame: where it starts, from 0. alt: what there is to see, for readers who cannot.
     By buttons, slider, a click on a curve, and keys; all frames are inside, so no kernel is needed.
     Returns the widget. Raises PhotoError for films of unequal sizes, ValueError for other lengths.
