@@ -32,6 +32,9 @@ _MODULES = (
 _FUNCTIONS = {
     "check": "exercises",
     "hint": "exercises",
+    "keep": "learner",
+    "kept": "learner",
+    "progress": "learner",
     "load_model": "models",
     "deblur": "restore",
     "upscale": "restore",

@@ -151,6 +151,10 @@ def check(id: str, answer: object = None) -> Result:
         mistake = str(error)
     except Exception:  # an answer of a kind that nobody thought of
         mistake = f"The answer is {describe(answer)}; expected {exercise.expects}."
+    if mistake is None:
+        from mssnet_edu import learner  # here: it imports this module
+
+        learner.note_solved(id)
     return Result(id, mistake is None, exercise.why if mistake is None else mistake)
 
 

@@ -1,31 +1,50 @@
-"""Notebook 00 in JupyterLab: both comparisons handled, and an exercise answered."""
+"""Notebook 00 in JupyterLab: comparisons handled, a choice kept, and an exercise answered."""
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 NOTEBOOK = "00_the_question.ipynb"
 
 
-@pytest.mark.parametrize(("which", "first", "second"), [(0, "2", "3"), (1, "2", "3")])
-def test_comparisons(page, shot, drag, which, first, second, look):
-    widget = page.locator(".mss-compare").nth(which)
+def test_the_old_photo_is_compared(page, shot, drag, look):
+    widget = page.locator(".mss-compare").first
+    widget.scroll_into_view_if_needed()
+    stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
+    before = look(stage)
+    shot("notebook_00_old", widget)
+    drag(page, stage, 0.5, 0.2)
+    expect(grip).to_have_attribute("aria-valuenow", re.compile("^(19|20|21)"))
+    look(stage, before)
+
+
+def test_the_faces_are_compared(page, shot, drag, look):
+    widget = page.locator(".mss-compare").nth(1)
     widget.scroll_into_view_if_needed()
     stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
     right = widget.get_by_label("Picture on the right")
     grip.focus()
-    page.keyboard.press(first)
-    expect(right).to_have_value(str(int(first) - 1))
+    page.keyboard.press("2")
+    expect(right).to_have_value("1")
     before = look(stage)
-    shot(f"notebook_00_{which}", widget)
-    page.keyboard.press(second)
-    expect(right).to_have_value(str(int(second) - 1))
+    shot("notebook_00_faces", widget)
+    page.keyboard.press("3")
+    expect(right).to_have_value("2")
     look(stage, before)
     before = look(stage)
     drag(page, stage, 0.5, 0.2)
     expect(grip).to_have_attribute("aria-valuenow", re.compile("^(19|20|21)"))
     look(stage, before)
+
+
+def test_a_choice_is_kept(page, code_cell):
+    cell = code_cell('me.keep("00-face"')
+    expect(cell).to_contain_text("Nothing chosen yet")
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text('me.keep("00-face", "B", "ABC"); me.kept("00-face")')
+    page.keyboard.press("Control+Enter")
+    expect(cell).to_contain_text("Kept for later: B.", timeout=60_000)
 
 
 def test_an_exercise_answers(page, shot, code_cell):
