@@ -15,6 +15,9 @@ ALLOWED = {
 }
 
 
+PICTURES = {"split.png", "chain.png", "workflow.png"}
+
+
 @pytest.fixture(scope="module")
 def script():
     return render_answer
@@ -31,14 +34,16 @@ def test_the_page_is_what_the_script_writes(script, page):
 
 def test_it_links_the_four_papers_and_the_repository_and_nothing_else(page):
     links = set(re.findall(r"\]\(([^)]+)\)", page))
-    assert links - {"workflow.png"} == ALLOWED
+    assert links - PICTURES == ALLOWED
     assert set(re.findall(r"https?://[^\s)]+", page)) == ALLOWED
 
 
-def test_its_picture_is_there_and_has_words(script, page):
-    [(words, name)] = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", page)
-    assert len(words) > 40
-    assert (script.PAGE.parent / name).is_file()
+def test_its_pictures_are_there_and_have_words(script, page):
+    pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", page)
+    assert {name for _, name in pictures} == PICTURES
+    for words, name in pictures:
+        assert len(words) > 40
+        assert (script.PAGE.parent / name).is_file()
 
 
 def test_it_names_no_other_work(page):

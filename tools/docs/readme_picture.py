@@ -1,20 +1,32 @@
 """Make the pictures of README and docs/answer.md with the course's own networks.
 
-    python -m tools.docs.readme_picture        needs Chromium
+    python -m tools.docs.readme_picture [NAME ...]        needs Chromium
 
 docs/first_screen.png: the astronaut's face, reduced to 48 x 48 pixels and enlarged 8x three times.
-docs/workflow.png: a cat on its way through MSSNet. Both are figures that a notebook would show,
-photographed in a browser.
+docs/workflow.png: a cat on its way through MSSNet. docs/split.png: an old portrait, enlarged 8x,
+and its two parts. docs/chain.png: the systems of the course on one small photo. All are figures
+that a notebook would show, photographed in a browser.
 """
 
 import shutil
+import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from mssnet_edu import degrade, files, images, restore, samples
+from mssnet_edu import (
+    degrade,
+    featsharp,
+    files,
+    hallucination,
+    images,
+    restore,
+    samples,
+    zoom,
+)
 from mssnet_edu.show import diagram, figures
 from mssnet_edu.show.look import Figure
+from mssnet_edu.show.widgets.trust import mask_doubtful
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FACE = (128, 24, 192, 192)  # left, top, width, height in the astronaut's photograph
@@ -48,6 +60,52 @@ def workflow() -> Figure:
     return diagram.workflow("mssnet-x8-fidelity", degrade.downscale(cat, 8))
 
 
+def split() -> Figure:
+    """The old portrait of notebook 00, made consistent, and its recorded and invented parts."""
+    old = images.crop(samples.load("tesla_portrait"), (70, 28, 104, 124))
+    halfway = degrade.downscale(restore.upscale(old, 8, "rrdn-x8"), 4)
+    new = hallucination.back_project(restore.upscale(halfway, 4, "realesrgan-x4"), old)
+    recorded, invented = hallucination.range_null_split(old, new)
+    share = 100 * hallucination.energy_shares(old, new).energy_invented_share
+    return figures.photos(
+        [old, new, recorded.clamp(0, 1), (invented + 0.5).clamp(0, 1)],
+        titles=["the old photo", "8x", "one part", "the other"],
+        captions=["", "", f"{100 - share:.1f} % of the energy", f"{share:.1f} %; grey is zero"],
+        marks=[None, "partly invented", "recorded", "invented"],
+        columns=4,
+        alt="An old portrait; enlarged 8x; its squares; and its fine lines, on grey.",
+    )
+
+
+def chain() -> Figure:
+    """One small photo on its way through the course: enlarged, described, named, and doubted."""
+    small = degrade.downscale(images.crop(samples.load("cat"), (112, 68, 192, 192)), 8)
+    answers = hallucination.candidates(small, 6)
+    answer = hallucination.back_project(restore.upscale(small, 8, "mssnet-x8-fidelity"), small)
+    encoder = featsharp.encoder("vit-s14")
+    sharp = featsharp.upsample(encoder, answer, 4, "featsharp")
+    [(name, chance)] = zoom.named(zoom.zoom_tta(answer))
+    cells = {
+        "the small photo": (small, "all that was recorded"),
+        "enlarged smoothly": (restore.upscale(small, 8, "bicubic"), "a formula; nothing is added"),
+        "MSSNet": (answer, "trained to be right on average"),
+        "FeatSharp": (featsharp.pca_colours([sharp])[0], "what a network sees, in colours"),
+        "zoom": (zoom.crop(answer, 288), f"mean over random views: {name}, {100 * chance:.0f} %"),
+        "what to believe": (
+            mask_doubtful(hallucination.trust_map(answers, answer), 16),
+            "hatched: an error of over 16 grey levels is expected",
+        ),
+    }
+    photos, captions = zip(*cells.values(), strict=True)
+    return figures.photos(
+        photos,
+        titles=[f"{number} · {title}" for number, title in enumerate(cells, 1)],
+        captions=captions,
+        columns=3,
+        alt="A small cat: enlarged, mended, described in colours, named, and partly hatched.",
+    )
+
+
 def screenshot(html: str, path: Path) -> None:
     """Save an HTML figure as Chromium draws it, at twice the size for sharp text."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -62,7 +120,8 @@ def screenshot(html: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for figure in (first_screen, workflow):
+    every = {figure.__name__: figure for figure in (first_screen, workflow, split, chain)}
+    for figure in [every[name] for name in sys.argv[1:]] or every.values():
         path = DOCS / f"{figure.__name__}.png"
         screenshot(figure().html, path)
         print(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from mssnet_edu import degrade, hallucination, models, samples
 from mssnet_edu.files import write_text
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
+from training.dataset import CORPUS_LIST
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "answer.md"
 FACTOR = 8
@@ -39,8 +40,18 @@ photographs, what a 1/{factor} downscale throws away held {energy:.1f} % of the 
 the mean colour). It looks real because the bulk *is* real, and because the small rest keeps the
 habits of photographs. It need not be true.
 
-The figures on this page were computed by the course, unless a paper is named. Notebook 06 lets you
-compute them again.
+Many large pictures fit one small photo, and a network has to hand out one. **Averaging over them
+looks soft; choosing one of them looks real.** And what was chosen may be wrong.
+
+![An old portrait; the same eight times larger, with crisp hairs; a mosaic of its squares, which \
+is what was recorded; and its fine lines on grey, which is what was invented](split.png)
+
+An old photo, enlarged by networks that choose, and corrected until it agrees with the small one;
+then its two parts. Add the last two pictures, and you get the second. (Notebook 00 enlarges it
+before your eyes.)
+
+The figures on this page are the course's own, computed on its own photographs, unless a paper is
+named. Notebook 06 lets you compute them again.
 
 ## 1. The task
 
@@ -64,6 +75,16 @@ on average, which looks soft, or to look like a photograph, which has to choose 
 
 ## 2. From input through a model to the output
 
+![A small photo of a cat goes through six steps: it is enlarged smoothly, MSSNet firms up its \
+edges, FeatSharp describes it in colours, zoom names it, and most of it is hatched as \
+doubtful](chain.png)
+
+All in one chain: a small photo (1) is enlarged by a formula (2), and MSSNet draws what it has
+learned (3). Other networks then look at the result: FeatSharp makes their description finer (4),
+zoom chooses what they get to see (5). What several answers disagree about should not be believed
+(6). The fourth system, for film, stands beside the chain: it needs an earlier frame, which a
+single old photo does not have.
+
 **MSSNet: take the blur away** ([paper]({MSSNet}),
 [authors' code]({MSSNet, the authors' code}))
 
@@ -72,8 +93,13 @@ on average, which looks soft, or to look like a photograph, which has to choose 
   1, 2 and 3 stages: a long smear is short in a small picture. Each scale hands its features on to
   the next, and each coarse scale sees all pixels of the next larger picture, rearranged, instead of
   averaging once more. It gives {outputs} pictures on the way; the last one is the answer. The
-  paper's network has {paper:.1f} million learned numbers. The course trained smaller ones, of
-  {ours:.1f} million for deblurring and {ours8:.1f} million for {factor}x.
+  paper's network has {paper:.1f} million learned numbers.
+- *Trained on what:* the paper's model, Deblur-MSSNet-GoPro, learned from the GoPro set: 2,103
+  pairs, whose blurred half is the mean of several frames of a 240 fps video, and whose sharp half
+  is the middle frame. The paper reports 33.39 dB for its large version. The course's own networks
+  are others: smaller ({ours:.1f} million numbers for deblurring, {ours8:.1f} million for
+  {factor}x), and trained on {photographs} still photographs that a program blurred, or made
+  small.
 - *And 8x?* Enlarge the photo smoothly first. The result looks blurred, so the same network can be
   trained on it. But here no detail waits to be dug out: what it adds, it has learned from other
   photographs. The course trained the same design twice for this use: once to be faithful and once
@@ -90,7 +116,8 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
   same description on a finer grid.
 - *Model:* one path enlarges the coarse description along the photo's edges; another cuts the photo
   into tiles and describes each of them; a small attention block blends the two. It needs no labels:
-  features that agree when the photo is shifted and zoomed are kept.
+  features that agree when the photo is shifted and zoomed are kept. Vision features also carry a
+  fixed pattern, the same for every photo; it is learned, and taken away.
 - *What it teaches here:* following edges only spreads out what is known. Real new detail comes from
   looking again, more closely (notebook 05).
 
@@ -123,8 +150,8 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
    changed what was recorded.
 2. Where it fits, that is no proof: so do many others. Ask for several answers and see where they
    differ. In notebook 06 a map made from these differences and from how much detail the answers
-   add foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs;
-   "it is wrong where it is busy" reaches {gradient:.2f}.
+   add foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs (the
+   course's own figure); "it is wrong where it is busy" reaches {gradient:.2f}.
 3. Trust light, colour and large shapes. Enjoy the hair and the leaves. Do not read a letter, a
    number, a face or a shadow on a scan in what was invented.
 4. Say that it was enlarged, and keep the small photo.
@@ -142,7 +169,7 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
    [Paper]({ImageNet-Hard}).
 
 The tool to try all this is this course: `me.deblur`, `me.upscale`, `me.hallucination` and
-`me.show.report`, in notebooks 00 to 07 and those that follow.
+`me.show.report`, in notebooks 00 to 08 and those that follow.
 
 <!-- written by tools/docs/render_answer.py; do not edit -->
 """
@@ -182,6 +209,7 @@ def figures() -> dict[str, float | str]:
         "paper": sum(p.numel() for p in paper.parameters()) / 1e6,
         "ours": models.info("mssnet-deblur").parameters / 1e6,
         "ours8": models.info("mssnet-x8-fidelity").parameters / 1e6,
+        "photographs": CORPUS_LIST.read_text(encoding="utf-8").count("\ttrain\t"),
         "vit_px": vit_px,
         "patch_px": patch_px,
         "vit_grid": vit_px // patch_px,
