@@ -76,7 +76,7 @@ on average, which looks soft, or to look like a photograph, which has to choose 
 ## 2. From input through a model to the output
 
 ![A small photo of a cat goes through six steps: it is enlarged smoothly, MSSNet firms up its \
-edges, FeatSharp describes it in colours, zoom names it, and most of it is hatched as \
+edges, FeatSharp describes it in colours, zoom names it, and the eye, above all, is hatched as \
 doubtful](chain.png)
 
 All in one chain: a small photo (1) is enlarged by a formula (2), and MSSNet draws what it has
