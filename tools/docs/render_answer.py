@@ -140,9 +140,17 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
 - *Input:* a photo and a classifier. *Output:* the name of what is in it.
 - *Model:* no new network. The photo is resized to one of {zoom_sizes} sizes and cropped around one
   of {zoom_anchors} anchor points: {zooms} views. The paper reports that 98.91 % of ImageNet's
-  pictures are named correctly by at least one of six classifiers in at least one view.
+  pictures are named correctly by at least one of six classifiers in at least one view. That is an
+  upper limit and no method: to choose the view, one has to know the name. It says that the detail
+  was mostly there, and the framing hid it.
+- *ImageNet-Hard* is a collection of what is left: pictures, from ImageNet and from other
+  collections, that stay wrong under every zoom. Of the classifiers that the paper lists, the best
+  names 39.00 % of them.
+- *Zoom TTA* (test-time augmentation) does without the name: it takes the mean of the probabilities
+  over random zoomed crops. Wrong names scatter, and right ones mostly agree.
 - *What it teaches here:* often the detail was there, and only the framing was wrong. Zooming in on
-  recorded pixels adds nothing false. Enlarging with invention can, and a classifier may believe it.
+  recorded pixels adds nothing false. Enlarging with invention can, and a classifier may believe it
+  (notebook 08). An enlarged photo is no evidence of what was in it.
 
 **How to look at an 8x photo, then**
 
