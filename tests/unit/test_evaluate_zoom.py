@@ -2,8 +2,9 @@
 
 import io
 import json
+import signal
+import sys
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from mssnet_edu import degrade, images, metrics, samples, zoom
 from mssnet_edu.models.classifier import class_names, wordnet_ids
-from training import evaluate_zoom, zoom_data, zoom_report, zoom_scoring
+from training import evaluate_zoom, measure_zoom, zoom_data, zoom_scoring
 from training.zoom_scoring import CONSISTENT, Answer, AnswerFile, read_answers
 
 CAT, COFFEE = (285, 281), (967,)
@@ -74,7 +75,7 @@ def run(*arguments):
 
 def test_any_of_the_labels_of_imagenet_hard_counts(hard, tmp_path, capsys):
     file = tmp_path / "hard.csv"
-    assert run("--imagenet-hard", hard, "--csv", file, "--views", "centre, ten-crop") == 0
+    assert run("--imagenet-hard", hard, "--csv", file, "--views", "centre, fixed zoom") == 0
     rows = read_answers(file)
     assert list(rows.columns) == ["photo", "enlarger", "view", "top1", "right", "confidence"]
     centre = rows[rows.view == "centre"].set_index("photo")
@@ -226,7 +227,13 @@ def strangers(tmp_path_factory):
     return folder
 
 
-def test_the_experiment_on_a_strangers_photos(strangers, tmp_path, capsys):
+def test_the_experiment_on_a_strangers_photos(strangers, tmp_path, capsys, monkeypatch):
+    """All of its rows; but slow enlargers are bicubic here, and TTA takes two crops."""
+    module = sys.modules["mssnet_edu.zoom.enlargements"]
+    ways = module._ways  # called for each photo: some keep their answer
+    slow = dict.fromkeys(zoom.ENLARGERS[2:], ways()["bicubic"])
+    monkeypatch.setattr(module, "_ways", lambda: ways() | slow)
+    monkeypatch.setattr(zoom_scoring, "TTA_CROPS", 2)
     file = tmp_path / "answers.csv"
     labels = strangers / "labels.tsv"
     assert run("--photos", strangers, "--labels", labels, "--csv", file) == 0
@@ -249,6 +256,9 @@ def test_the_experiment_on_a_strangers_photos(strangers, tmp_path, capsys):
     assert found.top1 == class_names()[int(rrdn.argmax())]
     assert found.confidence == pytest.approx(float(rrdn.max()), abs=1e-3)
     assert found.right == (int(rrdn.argmax()) in (967, 968))
+    fidelity = rows[(rows.enlarger == "32 px: mssnet-x8-fidelity") & (rows.view == "centre")]
+    bicubic = rows[(rows.enlarger == "32 px: bicubic") & (rows.view == "centre")]
+    assert fidelity.confidence.item() == bicubic.confidence.item() != found.confidence
     assert "### Reduced to 32 px, and enlarged 8 times" in out.out
 
 
@@ -301,94 +311,6 @@ def test_the_fixed_zoom_is_chosen_on_other_photos(monkeypatch):
     zoom_scoring.fixed_zoom.cache_clear()
 
 
-# --- tables --------------------------------------------------------------------------------------
-
-
-def table(*groups):
-    """Answers from (enlarger, view, rights as a text of 0 and 1) for photos a, b, c and so on."""
-    return pd.DataFrame(
-        [
-            Answer(
-                chr(97 + n), enlarger, view, f"class {n}" if r == "1" else "wrong", r == "1", 0.8
-            )
-            for enlarger, view, rights in groups
-            for n, r in enumerate(rights)
-        ]
-    )
-
-
-def test_summary_by_hand():
-    rows = table(
-        ("original", "centre", "11111111"),
-        ("original", "TTA", "11111110"),
-        ("1/8: bicubic", "centre", "11110000"),
-        ("1/8: rrdn-x8", "centre", "00001000"),
-    )
-    summary = zoom_report.summarise(rows).set_index(["enlarger", "view"])
-    rrdn = summary.loc[("1/8: rrdn-x8", "centre")]
-    assert (rrdn.right, rrdn.photos, rrdn.fixed, rrdn.broken) == (1, 8, 1, 4)
-    assert rrdn.against == "1/8: bicubic, centre"
-    assert rrdn.p_value == pytest.approx(0.375)  # 2 (1 + 5) / 32
-    assert rrdn.difference == pytest.approx(-3 / 8)
-    assert (rrdn.low, rrdn.high) == pytest.approx(zoom.wilson_interval(1, 8))
-    assert rrdn.difference_low < -3 / 8 < rrdn.difference_high
-    assert summary.loc[("original", "TTA"), "broken"] == 1
-    assert summary.loc[("original", "TTA"), "against"] == "original, centre"
-    assert summary.loc[("1/8: bicubic", "centre"), "against"] == "original, centre"
-    assert pd.isna(summary.loc[("original", "centre"), "against"])
-
-
-def test_only_photos_that_both_have_are_compared():
-    rows = table(("1/8: bicubic", "centre", "111"), ("1/8: rrdn-x8", "centre", "00000"))
-    last = zoom_report.summarise(rows).iloc[-1]
-    assert (last.photos, last.broken) == (5, 3)
-
-
-def test_the_words_follow_from_the_numbers():
-    same = table(
-        ("original", "centre", "1" * 20),
-        ("1/8: bicubic", "centre", "1" * 10 + "0" * 10),
-        ("1/8: rrdn-x8", "centre", "1" * 9 + "0" * 11),
-    )
-    assert "no network helps or harms for certain" in zoom_report.experiment_page(same)
-    worse = table(
-        ("original", "centre", "1" * 20),
-        ("1/8: bicubic", "centre", "1" * 20),
-        ("1/8: rrdn-x8", "centre", "0" * 20),
-    )
-    page = zoom_report.experiment_page(worse)
-    assert "0 help and 1 harm: 1/8: rrdn-x8 (centre)." in page
-    assert "0 against 20 (p = 1.9e-06); -100 (-100 to -100) points" in page
-
-
-def test_flips_need_confidence_and_a_right_original():
-    rows = table(
-        ("original", "centre", "110"),
-        ("1/8: rrdn-x8", "centre", "000"),
-        ("1/8: rrdn-x8", CONSISTENT, "100"),
-    )
-    rows.loc[4, "confidence"] = 0.4  # photo b
-    flips = zoom_report.confident_flips(rows)
-    assert flips.photo.tolist() == ["a"]
-    assert flips.iloc[0][["original", "top1", "consistent"]].tolist() == [
-        "class 0",
-        "wrong",
-        "class 0",
-    ]
-    assert zoom_report.confident_flips(rows, sure=0.3).photo.tolist() == ["a", "b"]
-
-
-def test_seeds_that_disagree():
-    draws = [
-        (f"1/8: mssnet-x8-realism, seed {n}", CONSISTENT, r)
-        for n, r in enumerate(("11", "10", "11"))
-    ]
-    apart = zoom_report.seeds_apart(table(*draws))
-    assert apart.to_dict("records") == [
-        {"photo": "b", "reduction": "1/8", "labels": "class 1 | wrong"}
-    ]
-
-
 def test_answers_are_kept_photo_by_photo(tmp_path):
     file = AnswerFile(tmp_path / "a.csv")
     file.append([Answer("x", "original", "centre", 'a "quoted", name', True, 0.123456)])
@@ -408,6 +330,22 @@ def test_answers_are_kept_photo_by_photo(tmp_path):
     again = AnswerFile(tmp_path / "a.csv", resume=True)
     assert "x" in again
     assert "y" not in again  # it may be there in part
+
+
+def test_a_killed_run_ends_with_the_same_table(tmp_path):
+    """Really killed, by the command that measures this with thousands of pictures."""
+    measure_zoom.write_pictures(tmp_path / "pictures", 12)
+    assert len(list((tmp_path / "pictures").rglob("*.jpg"))) == 12
+    whole, killed = tmp_path / "whole.csv", tmp_path / "killed.csv"
+    command = ["--imagenet", tmp_path / "pictures", "--views", "centre", "--csv"]
+    assert run(*command, whole) == 0
+    process = [sys.executable, "-m", "training.evaluate_zoom", *map(str, command), str(killed)]
+    assert measure_zoom.killed_at(process, killed, 4) == -signal.SIGKILL
+    assert 3 <= len(read_answers(killed)) < 12
+    assert run(*command, killed, "--resume") == 0
+    assert killed.read_bytes() == whole.read_bytes()
+    with pytest.raises(RuntimeError, match="ended with code 2"):
+        measure_zoom.killed_at(process, tmp_path / "nothing", 1)  # the table exists already
 
 
 # --- what is stored ------------------------------------------------------------------------------
