@@ -25,10 +25,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mssnet_edu import degrade, files, metrics, models, restore, samples
+from mssnet_edu import degrade, files, metrics, models, restore, samples, zoom
 from mssnet_edu.precision import PRECISIONS
 
 BUDGET_S = 60  # per task: a slow one is measured fewer times
+ZOOMS_S = 25  # what the 324 zooms of one photo may take
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
 
@@ -62,6 +63,11 @@ def tasks() -> Iterator[tuple[str, Callable[..., Tensor]]]:
             f"upscale 128x128 to {128 * factor}x{128 * factor} by {name}",
             functools.partial(restore.upscale, small, factor, name),
         )
+
+
+def all_zooms() -> Tensor:
+    """Classify every zoom of one photo, as lesson 08 and ImageNet-Hard do."""
+    return zoom.all_zooms(samples.load("astronaut"))
 
 
 def gflop(work: Callable[[], object]) -> float:
@@ -126,6 +132,13 @@ def main() -> None:
             print(
                 f"{name:48} {cells} {row['of_peak']:8.0%} {row['agreement_db']:6.1f}  {precision}"
             )
+
+    name = "classify all 324 zooms of a photo"
+    pairs = [(seconds(reference_work), seconds(all_zooms)) for _ in range(min(repeat, 3))]
+    own_s = statistics.median(own_s for _, own_s in pairs)
+    ratio = statistics.median(own_s / reference_s for reference_s, own_s in pairs)
+    rows[name] = {"seconds": own_s, "ratio": ratio, "runs": len(pairs)}
+    print(f"{name:48} {own_s:8.2f} {ratio:8.2f}   (at most {ZOOMS_S} s on two cores)")
 
     torch_s = import_seconds("import torch", repeat)
     for what in ("import mssnet_edu", "import torch, mssnet_edu.images, mssnet_edu.restore"):
