@@ -7,7 +7,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys metadata.language_info.version
 
 .DEFAULT_GOAL := help
-.PHONY: help lab course test lint format bench lock clean
+.PHONY: help lab course test lint format bench wheels lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: .venv/.installed-test ## repair what `make lint` finds, where a machine 
 
 bench: .venv/.installed-lab ## time the networks against a fixed piece of work; build/bench.json
 	@$(BIN)/python -m tools.notebooks.bench
+
+wheels: .venv/.installed-test ## build the two wheels to hand out; dist/
+	@$(BIN)/python -m tools.notebooks.wheels
 
 lock: ## write constraints.txt anew, changing as little as can be (needs uv)
 	@mkdir -p build && cp constraints.txt build/lock.txt

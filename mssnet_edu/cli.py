@@ -275,13 +275,26 @@ def _add_lab(commands: Any) -> None:
     parser.add_argument(
         "--no-browser", action="store_true", help="only print the address, open no window"
     )
+    parser.add_argument(
+        "--folder", type=Path, help="of your copy of the notebooks; default: ~/mssnet-course"
+    )
+    parser.add_argument(
+        "--reset",
+        metavar="LESSON",
+        help="give one lesson back as it came, 03 say, and open nothing; yours is kept beside it",
+    )
     parser.set_defaults(run=_lab)
 
 
 def _lab(arguments: argparse.Namespace) -> None:
-    from mssnet_edu.lab import open_lab
+    from mssnet_edu import lab, working_copy
 
-    open_lab(arguments.port, arguments.ip, browser=not arguments.no_browser)
+    if arguments.reset is None:
+        lab.open_lab(arguments.port, arguments.ip, not arguments.no_browser, arguments.folder)
+        return
+    folder = (arguments.folder or working_copy.default_folder()).expanduser().absolute()
+    lesson, mine = working_copy.reset(folder, arguments.reset)
+    print(f"{lesson} is as it came." + (f" Yours is {mine.name}, beside it." if mine else ""))
 
 
 def _add_doctor(commands: Any) -> None:

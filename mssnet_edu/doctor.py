@@ -25,7 +25,9 @@ class Finding(NamedTuple):
 
 def findings() -> Iterator[Finding]:
     """Yield what each check finds, one after another."""
-    checks = (_python, _torch, _machine, _packages, _photos, _weights, _network, _chromium)
+    checks = [_python, _torch, _machine, _packages, _notebooks, _photos, _weights, _network]
+    if (Path(__file__).resolve().parents[1] / "tests").is_dir():
+        checks.append(_chromium)
     for check in checks:
         try:
             yield from check()
@@ -94,6 +96,24 @@ def _packages() -> Iterator[Finding]:
         yield Finding("FAIL", f"not installed: {', '.join(missing)}", advice)
 
 
+def _notebooks() -> Iterator[Finding]:
+    from mssnet_edu import working_copy
+
+    try:
+        folder = working_copy.originals()
+    except ValueError as error:
+        yield Finding("FAIL", str(error))
+        return
+    lessons = working_copy.lessons()
+    yield Finding("ok", f"{len(lessons)} notebooks in {folder}")
+    mine = working_copy.default_folder()
+    there = sum((mine / one.name).exists() for one in lessons)
+    if there:
+        yield Finding("ok", f"your copy, {mine}, has {there} of them")
+    else:
+        yield Finding("ok", f"no copy of yours in {mine} yet: mssnet-edu lab makes it")
+
+
 def _photos() -> Iterator[Finding]:
     from mssnet_edu import samples
 
@@ -105,7 +125,7 @@ def _photos() -> Iterator[Finding]:
     listed = [samples.info(name) for name in names]
     damaged = _damaged([(samples.find_data() / one.file, one.sha256) for one in listed])
     for fault in damaged:
-        yield Finding("FAIL", fault, _restore_files("data"))
+        yield Finding("FAIL", fault, samples.how_to_restore())
     if not damaged:
         yield Finding("ok", f"{len(names)} photos and clips in {samples.find_data()}")
 
@@ -113,7 +133,7 @@ def _photos() -> Iterator[Finding]:
 def _weights() -> Iterator[Finding]:
     from mssnet_edu import models, samples
 
-    folder, advice = samples.find_data("weights"), _restore_files("data/weights")
+    folder, advice = samples.find_data("weights"), samples.how_to_restore()
     for name in models.names():
         damaged = _damaged([(folder / one.name, one.sha256) for one in models.info(name).files])
         if damaged:
@@ -133,10 +153,6 @@ def _damaged(expected: list[tuple[Path, str]]) -> list[str]:
         except (FileNotFoundError, ValueError) as error:
             faults.append(str(error))
     return faults
-
-
-def _restore_files(folder: str) -> str:
-    return f"Get the file again: git checkout -- {folder}, or reinstall mssnet_edu."
 
 
 def _network() -> Iterator[Finding]:

@@ -11,33 +11,47 @@ import time
 import webbrowser
 from pathlib import Path
 
-from mssnet_edu import __version__
+from mssnet_edu import working_copy
 
-__all__ = ["course_root", "free_port", "has_screen", "open_lab"]
+__all__ = ["IDLE_S", "free_port", "has_screen", "open_lab", "prepare"]
 
-FIRST_NOTEBOOK = "notebooks/00_the_question.ipynb"
+IDLE_S = 600
 
 
-def open_lab(port: int = 8888, ip: str = "127.0.0.1", browser: bool = True) -> None:
-    """Open the course in JupyterLab, and wait until that is stopped.
+def open_lab(
+    port: int = 8888,
+    ip: str = "127.0.0.1",
+    browser: bool = True,
+    folder: Path | None = None,
+    idle_s: int = IDLE_S,
+) -> None:
+    """Open the learner's copy of the course in JupyterLab, and wait until that is stopped.
 
     port: the first to try. ip: the address to listen on. browser: also open a window, where there
-    is a screen. Raises ValueError where there is no course, no JupyterLab or no free port.
+    is a screen. folder: of the copy, which is made or brought up to date first; None means
+    ~/mssnet-course. The originals' own folder is opened as it is. idle_s: a notebook whose tab is
+    closed gives its memory back after so many seconds of doing nothing. Raises ValueError where
+    there is no course, no JupyterLab or no free port.
     """
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    root = course_root()
     if importlib.util.find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab is not installed. Install it: pip install jupyterlab")
     port, token = free_port(ip, port), secrets.token_hex(16)
+    root = prepare(folder or working_copy.default_folder())
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--log-level=WARN", "-y"]
     command += [f"--ServerApp.ip={ip}", f"--ServerApp.port={port}"]
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
     # JupyterLab asks the network for news, updates and extensions; the course asks it for nothing.
     command += ["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    # Two lessons hold 1.9 GB together, and closing a tab leaves its kernel running. Where the tab
+    # is open, the reader still needs what was computed.
+    command += [f"--MappingKernelManager.cull_idle_timeout={idle_s}"]
+    command += [f"--MappingKernelManager.cull_interval={min(60, idle_s)}"]
+    command += ["--MappingKernelManager.cull_connected=False"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     signal.signal(signal.SIGTERM, stop)  # a plain death would leave the server behind
@@ -46,7 +60,7 @@ def open_lab(port: int = 8888, ip: str = "127.0.0.1", browser: bool = True) -> N
     try:
         host = "127.0.0.1" if ip in {"0.0.0.0", "::", "*", ""} else ip
         _wait_for(server, host, port)
-        url = f"http://{host}:{port}/lab/tree/{FIRST_NOTEBOOK}?token={token}"
+        url = f"http://{host}:{port}/lab/tree/{working_copy.FIRST_LESSON}?token={token}"
         print(f"The course is open at\n\n    {url}\n\nStop it with Ctrl-C.", flush=True)
         if browser and has_screen():
             webbrowser.open(url)
@@ -58,20 +72,26 @@ def open_lab(port: int = 8888, ip: str = "127.0.0.1", browser: bool = True) -> N
         server.wait()
 
 
-def course_root() -> Path:
-    """The folder that holds the notebooks: the clone, or the present folder.
+def prepare(folder: Path) -> Path:
+    """Bring a copy up to date, say what is new in it, and return its absolute path.
 
-    Raises ValueError if neither does.
+    The originals' own folder is returned untouched.
     """
-    folders = dict.fromkeys([Path(__file__).resolve().parent.parent, Path.cwd()])
-    for folder in folders:
-        if (folder / FIRST_NOTEBOOK).is_file():
-            return folder
-    raise ValueError(
-        f"{FIRST_NOTEBOOK} was not found in {' or '.join(map(str, folders))}: the package "
-        f"(version {__version__}) is installed without notebooks. Clone the course's repository, "
-        "and run mssnet-edu lab inside it."
-    )
+    folder = folder.expanduser().absolute()
+    if folder.is_dir() and folder.samefile(working_copy.originals()):
+        return folder
+    is_new = not folder.exists()
+    brought, kept = working_copy.update(folder)
+    if is_new:
+        print(f"Your copy of the course is {folder}; what you change there stays yours.")
+    elif brought:
+        print(f"New in {folder}: {', '.join(brought)}")
+    for name in kept:
+        print(
+            f"{name} has a newer version; yours was left as it is. To get the new one, with yours "
+            f"kept beside it: mssnet-edu lab --reset {name[:2]}"
+        )
+    return folder
 
 
 def free_port(ip: str, first: int) -> int:

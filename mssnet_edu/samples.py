@@ -16,7 +16,7 @@ import torch
 
 from mssnet_edu import images
 
-__all__ = ["clip", "info", "load", "names", "panorama", "panorama_names"]
+__all__ = ["clip", "how_to_restore", "info", "load", "names", "panorama", "panorama_names"]
 
 _KINDS = ("old", "sharp", "blurred", "clip")
 
@@ -62,11 +62,22 @@ def find_data(relative: str | os.PathLike = "") -> Path:
         raise FileNotFoundError(f"The course's data folder was not found at {places}. {advice}")
     path = root / relative
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing from the course's data. Restore it from the repository "
-            "(git checkout data), or reinstall mssnet_edu."
-        )
+        raise FileNotFoundError(f"{path} is missing from the course's data. {how_to_restore()}")
     return path
+
+
+def how_to_restore() -> str:
+    """What to do about a missing or damaged file of the course's data, where this is installed.
+
+    >>> how_to_restore().split()[0]
+    'Get'
+    """
+    if (Path(__file__).resolve().parent / "_data").is_dir():
+        return (
+            "Get it again: install mssnet_edu and mssnet_edu_weights anew, both of one version "
+            "(pip install --force-reinstall --no-deps with the same two files)."
+        )
+    return "Get it again: git checkout -- data in the course's folder."
 
 
 @functools.lru_cache(maxsize=4)

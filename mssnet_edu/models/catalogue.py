@@ -210,8 +210,7 @@ def _read(path: Path, sha256: str, name: str) -> bytes:
         return read_verified(path, sha256)
     except (FileNotFoundError, ValueError) as error:
         raise type(error)(
-            f"the weights of {name!r} are not complete: {error} Get the file again: "
-            "git checkout -- data/weights, or reinstall mssnet_edu."
+            f"the weights of {name!r} are not complete: {error} {samples.how_to_restore()}"
         ) from error
 
 

@@ -3,11 +3,13 @@
 import errno
 import importlib.metadata
 import io
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -340,7 +342,7 @@ def test_doctor_finds_faults(capsys, data):
     assert re.search(r"^ok    torch", shown, re.MULTILINE)
     assert re.search(r"^FAIL .*a\.png is not the file it should be", shown, re.MULTILINE)
     assert "FAIL  no weights in" in shown
-    assert "-> Get the file again" in shown
+    assert "-> Get it again: git checkout -- data" in shown
     (data / "photos" / "CREDITS.tsv").unlink()
     code, shown = doctor(capsys)
     assert code == 1
@@ -382,12 +384,6 @@ def test_memory_is_known_here():
 # ----------------------------------------------------------------------------------------- lab
 
 
-def test_lab_without_notebooks(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(lab, "__file__", str(tmp_path / "site-packages" / "mssnet_edu" / "lab.py"))
-    monkeypatch.chdir(tmp_path)
-    assert "Clone the course's repository" in refused(capsys, tmp_path, "lab")
-
-
 def test_screen(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
@@ -418,11 +414,13 @@ def test_an_address_of_another_machine_is_no_matter_of_ports():
         lab.free_port("not an address", 20_000)
 
 
-def test_lab_prints_an_address_that_opens_the_course():
+def test_lab_prints_an_address_that_opens_the_course(tmp_path):
     """The real server, as `make lab` starts it on a machine without a screen."""
     environment = {k: v for k, v in os.environ.items() if "DISPLAY" not in k}
+    environment |= {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    code = "from mssnet_edu.lab import open_lab; open_lab(18888, idle_s=1)"
     server = subprocess.Popen(
-        [sys.executable, "-m", "mssnet_edu", "lab", "--port", "18888"],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -431,12 +429,21 @@ def test_lab_prints_an_address_that_opens_the_course():
     try:
         url = next(word for line in server.stdout for word in line.split() if "http" in word)
         assert url.startswith("http://127.0.0.1:188")
-        assert "/lab/tree/notebooks/00_the_question.ipynb?token=" in url
+        assert "/lab/tree/00_the_question.ipynb?token=" in url
+        assert (tmp_path / "mssnet-course" / "00_the_question.ipynb").is_file()
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         page = direct.open(url, timeout=30).read().decode()
         assert "<title>JupyterLab</title>" in page
         listing = url.replace("/lab/tree/", "/api/contents/").replace("?", "?content=0&")
         assert "00_the_question.ipynb" in direct.open(listing, timeout=30).read().decode()
+        # a kernel whose notebook is not open (none is, here) gives its memory back
+        kernels = url.replace("/lab/tree/00_the_question.ipynb", "/api/kernels")
+        direct.open(kernels, data=b"{}", timeout=30).close()
+        assert json.load(direct.open(kernels, timeout=30))
+        end = time.monotonic() + 60
+        while json.load(direct.open(kernels, timeout=30)) and time.monotonic() < end:
+            time.sleep(0.5)
+        assert json.load(direct.open(kernels, timeout=30)) == []
     finally:
         server.terminate()
         server.wait(timeout=30)

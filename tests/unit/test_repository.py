@@ -365,6 +365,7 @@ ROWS = [
     {"marking", "precision", "reference_selection", "restore", "tiling", "working_size"},
     {"featsharp", "hallucination", "zoom"},
     {"show", "exercises"},
+    {"working_copy"},
     {"doctor", "lab"},
     {"cli"},
 ]
