@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 def findings() -> Iterator[Finding]:
     """Yield what each check finds, one after another."""
     checks = [_python, _torch, _machine, _packages, _notebooks, _photos, _weights, _network]
-    if (Path(__file__).resolve().parents[1] / "tests").is_dir():
+    if (Path(__file__).resolve().parents[1] / "tests" / "browser").is_dir():
         checks.append(_chromium)
     for check in checks:
         try:

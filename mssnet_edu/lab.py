@@ -16,6 +16,7 @@ from mssnet_edu import working_copy
 __all__ = ["IDLE_S", "free_port", "has_screen", "open_lab", "prepare"]
 
 IDLE_S = 600
+SETTINGS = Path(__file__).resolve().parent / "lab_settings"
 
 
 def open_lab(
@@ -56,7 +57,11 @@ def open_lab(
         command.append("--allow-root")
     signal.signal(signal.SIGTERM, stop)  # a plain death would leave the server behind
     # the token goes by the environment: command lines can be read by other users of the machine
-    server = subprocess.Popen(command, cwd=root, env={**os.environ, "JUPYTER_TOKEN": token})
+    environment = {**os.environ, "JUPYTER_TOKEN": token}
+    # ours come first, and a learner's own settings before them
+    paths = [str(SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
+    server = subprocess.Popen(command, cwd=root, env=environment)
     try:
         host = "127.0.0.1" if ip in {"0.0.0.0", "::", "*", ""} else ip
         _wait_for(server, host, port)

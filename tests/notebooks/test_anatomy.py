@@ -1,10 +1,15 @@
 """Every notebook obeys the anatomy; each rule can fail; generated cells follow their source."""
 
 import copy
+import importlib
 import json
+import os
+import subprocess
 import sys
 import tomllib
 import types
+import venv
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -12,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from mssnet_edu import exercises
-from tools.notebooks import anatomy
+from tools.notebooks import address, anatomy
 from tools.notebooks import build as notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -265,10 +270,18 @@ def test_the_header_says_it_all(good):
     assert "- write one" in text
     assert "**To read** about 10 minutes" in text
     assert "**To run** about 5 seconds" in text
-    for link in notebooks.launch_links(NAME):
-        assert f"({link})" in text
-        assert link.endswith(f"notebooks/{NAME}")
+    assert "Binder or Google Colab: see README" in text
     assert "![" not in text  # a badge would be fetched from the web
+
+
+def test_the_header_has_links_once_the_address_is_known(good, monkeypatch):
+    public = "https://github.com/me/course"
+    monkeypatch.setattr(address, "repository", lambda root: public)
+    cells = notebooks.synced(good, NAME).cells
+    for link in address.launch_links(NAME, public):
+        assert f"({link})" in cells[0].source
+        assert link.endswith(f"notebooks/{NAME}")
+    assert f"git+{public}" in cells[1].source
 
 
 @pytest.mark.parametrize(
@@ -284,35 +297,99 @@ def test_names_keep_their_capitals(text, lowered):
     assert notebooks.lower_first(text) == lowered
 
 
-def run_setup():
-    """Run the set-up cell as IPython would; return the magics that it called."""
+# The cell runs in a real IPython whose %pip installs into a venv, from an index in a folder; only
+# the clone and what is installed for the tests are hidden.
+DRIVER = """
+import os, sys
+root, venv, cell = sys.argv[1:]
+sys.path[:] = [p for p in sys.path if p and os.path.realpath(p) != root]
+sys.path.insert(0, f"{venv}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages")
+sys.executable = f"{venv}/bin/python"
+from IPython.core.interactiveshell import InteractiveShell
+done = InteractiveShell.instance().run_cell(open(cell, encoding="utf-8").read())
+print("went on" if done.success else f"stopped: {done.error_in_exec}")
+"""
+
+
+def write_wheel(folder, name):
+    """Write a wheel that holds one module, of its own name."""
+    module, info = name.replace("-", "_"), f"{name.replace('-', '_')}-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"{module}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{module}.py", "")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+@pytest.fixture
+def first_cell(tmp_path):
+    """A function that runs the first cell of a notebook, in a folder with a new venv."""
+    venv.create(tmp_path / "venv", with_pip=True, symlinks=True)
+    (tmp_path / "cell.py").write_text(notebooks.setup(), encoding="utf-8")
+    (tmp_path / "index").mkdir()
+    (tmp_path / "beside").mkdir()
+    for name in notebooks.COLAB_PACKAGES:
+        write_wheel(tmp_path / "index", name)
+
+    def run(index="index", **variables):
+        environment = {**os.environ, "PIP_NO_INDEX": "1", **variables}
+        environment |= {"PIP_FIND_LINKS": str(tmp_path / index), "IPYTHONDIR": str(tmp_path)}
+        environment.pop("PYTHONPATH", None)
+        command = [sys.executable, "-c", DRIVER, str(ROOT), str(tmp_path / "venv"), "../cell.py"]
+        return subprocess.run(
+            command,
+            cwd=tmp_path / "beside",
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        ).stdout
+
+    return run
+
+
+def test_the_first_cell_does_nothing_where_the_course_is(capfd, monkeypatch):
     from IPython.core.inputtransformer2 import TransformerManager
 
-    called = []
-    shell = types.SimpleNamespace(run_line_magic=lambda *words: called.append(" ".join(words)))
-    code = TransformerManager().transform_cell(notebooks.setup())
-    exec(compile(code, "<set-up>", "exec"), {"get_ipython": lambda: shell})
-    return called
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")  # not even on Colab
+    code = TransformerManager().transform_cell(notebooks.setup("https://github.com/me/it"))
+    exec(compile(code, "<set-up>", "exec"), {})  # without IPython: no command may run
+    assert capfd.readouterr().out == ""
 
 
-def test_the_first_cell_does_nothing_here():
-    assert run_setup() == []
+@pytest.mark.skipif(sys.platform == "win32", reason="Colab and Kaggle run Linux")
+def test_the_first_cell_installs_on_colab_once_and_stops_where_it_cannot(first_cell, tmp_path):
+    sentence = "stopped: The course is not installed in this kernel. README says how"
+    elsewhere = first_cell()
+    assert sentence in elsewhere
+    assert "ERROR" not in elsewhere  # nothing is installed where nobody asked for it
+    colab = {"COLAB_RELEASE_TAG": "release"}
+    assert sentence in first_cell(**colab)  # no wheel is there
+    for name in ("mssnet-edu", "mssnet-edu-weights"):
+        write_wheel(tmp_path / "beside", name)
+    broken = first_cell("no-such-folder", **colab)
+    assert sentence in broken
+    assert "anywidget" in broken  # pip says what it could not get
+    installed = first_cell(**colab)
+    assert installed.rstrip().endswith("went on")
+    again = first_cell("no-such-folder", **colab)  # nothing is asked for a second time
+    assert again.strip() == "went on"
 
 
-def test_the_first_cell_installs_on_colab(monkeypatch):
+def test_on_colab_widgets_of_others_are_switched_on(monkeypatch):
+    import mssnet_edu.show.widgets
+
     switched = []
-    output = types.SimpleNamespace(enable_custom_widget_manager=lambda: switched.append("on"))
-    colab = types.SimpleNamespace(output=output)
-    monkeypatch.setitem(sys.modules, "google", types.SimpleNamespace(colab=colab))
-    monkeypatch.setitem(sys.modules, "google.colab", colab)
-    called = run_setup()
+    output = types.ModuleType("google.colab.output")
+    output.enable_custom_widget_manager = lambda: switched.append("on")
+    for name in ("google", "google.colab"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "google.colab.output", output)
+    importlib.reload(mssnet_edu.show.widgets)
     assert switched == ["on"]
-    assert called
-    for line in called:
-        assert line.startswith("pip install ")
-        assert "--no-deps" in line
-        assert not {"torch", "numpy"} & set(line.split())
-    assert any(f"git+{notebooks.REPOSITORY}" in line for line in called)
 
 
 def test_colab_gets_all_that_it_lacks():
@@ -395,7 +472,7 @@ def test_cells_keep_their_ids_when_the_source_changes(good):
     ids = {c.source[:12]: c["id"] for c in notebooks.draft(source, NAME, good).cells}
     assert ids["import mssne"] == find(good, "numel")["id"]  # it changed
     assert ids["me.images.lu"] == find(good, "luma")["id"]  # it stayed
-    assert ids["## What to r"] == good.cells[-1]["id"]
+    assert ids["## What to r"] == good.cells[-2]["id"]
     assert not ids["New text."].startswith("old-")
     assert len(set(ids.values())) == len(ids)
 
@@ -419,11 +496,19 @@ def test_a_bad_source_is_refused(old, new, words):
 
 @pytest.fixture
 def house(tmp_path, monkeypatch, good):
-    """A repository with one notebook and a README."""
+    """A repository with one notebook and a README, which has no public address."""
     (tmp_path / "notebooks").mkdir()
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(notebooks, "README", tmp_path / "README.md")
-    (tmp_path / "README.md").write_text(f"before\n{notebooks.BEGIN}\nold\n{notebooks.END}\nafter\n")
+    parts = [
+        f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->\n" for name in ("launch", "notebooks")
+    ]
+    (tmp_path / "README.md").write_text(f"before\n{parts[0]}\nmore\n\n{parts[1]}after\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\n\n[project.urls]\n# why\n\n[tool]\n'
+    )
+    (tmp_path / "CITATION.cff").write_text("version: 1\nlicense: MIT\nkeywords: []\n")
     notebooks.write_notebook(tmp_path / "notebooks" / NAME, good)
     return tmp_path
 
@@ -438,14 +523,39 @@ def status(*arguments):
 
 def test_index_and_check(house, capsys):
     assert status("check") == 1
-    assert "README.md: its table is stale" in capsys.readouterr().out
+    assert "README.md: its table or badges are stale" in capsys.readouterr().out
     assert status("index") == 0
     text = (house / "README.md").read_text()
-    assert text.startswith(f"before\n{notebooks.BEGIN}\n|")
-    assert text.endswith(f"{notebooks.END}\nafter\n")
+    assert text.startswith("before\n<!-- launch:begin -->\nWithout installing anything")
+    assert text.endswith("<!-- notebooks:end -->\nafter\n")
     assert f"| 00 | [An example](notebooks/{NAME}): what does a good notebook look like? " in text
-    assert "| 10 min | 5 s | [Binder](https" in text
+    assert "| 10 min | 5 s |\n" in text
+    assert "://" not in text
     assert status("check") == 0
+
+
+def test_one_command_writes_the_address_everywhere_and_takes_it_out(house):
+    status("index")
+    before = {path: path.read_text() for path in house.rglob("*.*") if path.is_file()}
+    for public in ("https://github.com/me/course", "https://github.com/you/course-2.0"):
+        assert status("address", public + "/") == 0
+        for path in before:
+            assert public.removeprefix("https://github.com/") in path.read_text()
+        assert tomllib.loads((house / "pyproject.toml").read_text())["project"]["urls"] == {
+            "Repository": public
+        }
+        assert f"license: MIT\nrepository-code: {public}\n" in (house / "CITATION.cff").read_text()
+        assert "| 10 min | 5 s | [Binder](https" in (house / "README.md").read_text()
+        assert status("check") == 0
+    assert status("address", "none") == 0
+    assert {path: path.read_text() for path in before} == before
+
+
+@pytest.mark.parametrize("url", ["https://example.org/me/course", "me/course", "", "None"])
+def test_an_address_that_binder_cannot_open_is_refused(house, url):
+    before = (house / "pyproject.toml").read_text()
+    assert "OWNER/NAME" in status("address", url)
+    assert (house / "pyproject.toml").read_text() == before
 
 
 def test_check_finds_stale_cells_and_sync_renews_them(house, good, capsys):

@@ -436,6 +436,11 @@ def test_lab_prints_an_address_that_opens_the_course(tmp_path):
         assert "<title>JupyterLab</title>" in page
         listing = url.replace("/lab/tree/", "/api/contents/").replace("?", "?content=0&")
         assert "00_the_question.ipynb" in direct.open(listing, timeout=30).read().decode()
+        # no box that asks whether it may fetch news
+        plugin = "/lab/api/settings/@jupyterlab/apputils-extension:notification"
+        settings = url.replace("/lab/tree/00_the_question.ipynb", plugin)
+        schema = json.load(direct.open(settings, timeout=30))["schema"]
+        assert schema["properties"]["fetchNews"]["default"] == "false"
         # a kernel whose notebook is not open (none is, here) gives its memory back
         kernels = url.replace("/lab/tree/00_the_question.ipynb", "/api/kernels")
         direct.open(kernels, data=b"{}", timeout=30).close()

@@ -36,7 +36,7 @@ def problems(notebook: NotebookNode, name: str) -> list[str]:
 
 
 def mark(cell: NotebookNode) -> str | None:
-    """Return what kind of generated cell this is: "header", "setup", "exercise" or None."""
+    """Return what kind of generated cell this is: header, setup, exercise or footer; or None."""
     return (cell.metadata.get("mssnet_edu") or {}).get("generated")
 
 
@@ -175,11 +175,14 @@ def tasks(notebook: NotebookNode, name: str) -> Iterator[str]:
 
 
 def ending(notebook: NotebookNode, name: str) -> Iterator[str]:
-    """What to remember (three lines), Sources, Next; nothing after them."""
-    text = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    """What to remember (three lines), Sources, Next; nothing after them but the footer."""
+    own = [c for c in notebook.cells if mark(c) != "footer"]
+    if mark(notebook.cells[-1]) != "footer":
+        yield "it must end with the generated last cell: run sync"
+    text = "\n\n".join(c.source for c in own if c.cell_type == "markdown")
     sections = re.split(r"^## +(.+?)[ \t]*$", text, flags=re.MULTILINE)
     titles, bodies = sections[1::2], sections[2::2]
-    if titles[-3:] != ENDING or notebook.cells[-1].cell_type != "markdown":
+    if titles[-3:] != ENDING or own[-1].cell_type != "markdown":
         yield f"it must end with the sections {', '.join(f'## {t}' for t in ENDING)}, in this order"
         return
     remember, sources, following = bodies[-3:]
@@ -231,14 +234,13 @@ def code(notebook: NotebookNode, name: str) -> Iterator[str]:
         except SyntaxError as error:
             yield f"{_place(index, cell)} does not parse: {error.msg}"
             continue
-        allowed = {"google"} if mark(cell) == "setup" else set()
-        for text in [*_foreign_imports(tree, allowed), *_private_attributes(tree)]:
+        for text in [*_foreign_imports(tree), *_private_attributes(tree)]:
             yield f"{_place(index, cell)} {text}"
 
 
-def _foreign_imports(tree, allowed):
+def _foreign_imports(tree):
     """What is imported and is neither allowed nor public."""
-    allowed = allowed | IMPORTS | set(sys.stdlib_module_names)
+    allowed = IMPORTS | set(sys.stdlib_module_names)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [(alias.name, None) for alias in node.names]

@@ -4,12 +4,13 @@
     python -m tools.notebooks.build sync [NOTEBOOK ...]     write the generated cells anew, in place
     python -m tools.notebooks.build check [NOTEBOOK ...]    fail where sync or index would change
                                                         something, or a rule of anatomy.py is broken
-    python -m tools.notebooks.build index                   write the table in README.md
+    python -m tools.notebooks.build index                   write table and badges in README.md
+    python -m tools.notebooks.build address URL             write the public address into everything
 
 Generated are the header (from the notebook's own metadata "mssnet_edu" and pyproject's address),
-the first code cell (for Google Colab), and each exercise's task, stub and solution (from
-mssnet_edu/exercises). They carry the cell metadata {"mssnet_edu": {"generated": ...}}. All else is
-written by hand, in JupyterLab; the committed notebook is the only source of record.
+the first code cell (for Google Colab), the last cell, and each exercise's task, stub and solution
+(from mssnet_edu/exercises). They carry the cell metadata {"mssnet_edu": {"generated": ...}}. All
+else is written by hand, in JupyterLab; the committed notebook is the only source of record.
 
 `sync` resets the stubs: an answer that you wrote into one is gone.
 """
@@ -18,24 +19,17 @@ import argparse
 import copy
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
 from mssnet_edu import exercises, files
-from tools.notebooks import anatomy
+from tools.notebooks import address, anatomy
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- notebooks:begin -->", "<!-- notebooks:end -->"
-
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-    "urls"
-]["Repository"]
-SLUG = REPOSITORY.removeprefix("https://github.com/")
 # Small packages in Python that Colab lacks, with what they need. Never torch or numpy: Colab has
 # builds of its own, and replacing them breaks it.
 COLAB_PACKAGES = ("anywidget", "psygnal", "pytorch-msssim", "pyvips", "pyvips-binary")
@@ -51,21 +45,12 @@ class SourceError(Exception):
 # --- what is generated ---------------------------------------------------------------------------
 
 
-def launch_links(name: str) -> tuple[str, str]:
-    """Return the addresses (Binder, Colab) that open notebooks/NAME.
-
-    >>> launch_links("00_the_question.ipynb")[0].startswith("https://mybinder.org/v2/gh/")
-    True
-    """
-    return (
-        f"https://mybinder.org/v2/gh/{SLUG}/main?urlpath=lab/tree/notebooks/{name}",
-        f"https://colab.research.google.com/github/{SLUG}/blob/main/notebooks/{name}",
-    )
-
-
 def header(about: dict, name: str) -> str:
     """Return the markdown of a notebook's first cell. about: the notebook's own metadata."""
-    binder, colab = launch_links(name)
+    elsewhere, public = "Binder or Google Colab: see README", address.repository(ROOT)
+    if public:
+        binder, colab = address.launch_links(name, public)
+        elsewhere = f"[Binder]({binder}) or [Google Colab]({colab})"
     abilities = "\n".join(f"- {text}" for text in about["abilities"])
     # Links, not badges: a badge is a picture from the web, and the course works without a network.
     return f"""# {name[:2]} · {about["title"]}
@@ -78,7 +63,7 @@ After this notebook you can
 
 **You need** {"; ".join(about["needs"])} · **To read** about {about["minutes_read"]} minutes, with
 the exercises · **To run** about {about["seconds_run"]} seconds on two cores · **Open it in**
-[Binder]({binder}) or [Google Colab]({colab})"""
+{elsewhere}"""
 
 
 def lower_first(text: str) -> str:
@@ -87,17 +72,41 @@ def lower_first(text: str) -> str:
     return text if first == "I" or first[1:] != first[1:].lower() else text[0].lower() + text[1:]
 
 
-def setup() -> str:
-    """Return the first code cell: nothing on one's own machine, an installation on Colab."""
-    return f"""# Only on Google Colab does this cell do something: it installs the course.
-import sys
+def setup(public: str | None = None) -> str:
+    """Return the first code cell: nothing on one's own machine, an installation on Colab, Kaggle.
 
-if "google.colab" in sys.modules:
-    from google.colab import output
+    public: the course's address. The wheels made from it are kept, in the learner's Google Drive
+    where that is mounted. Without it, the learner must have put the wheels there.
+    """
+    fetch = (
+        """
+    if not glob(f"{place}/mssnet_edu*.whl"):
+        %pip wheel -q --no-deps -w {place} git+PUBLIC"""
+        if public
+        else ""
+    )
+    cell = SETUP.replace("FETCH", fetch).replace("PUBLIC", str(public))
+    return cell.replace("PACKAGES", " ".join(COLAB_PACKAGES))
 
-    %pip install -q --no-deps git+{REPOSITORY}
-    %pip install -q --no-deps {" ".join(COLAB_PACKAGES)}
-    output.enable_custom_widget_manager()"""
+
+SETUP = """
+# On Google Colab and Kaggle this cell installs the course, once. Elsewhere it only looks for it.
+import os
+from glob import glob
+from importlib.util import find_spec
+
+if {"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"} & {*os.environ} and not find_spec("mssnet_edu"):
+    drive = "/content/drive/MyDrive"
+    place = drive if os.path.isdir(drive) and not glob("mssnet_edu*.whl") else "."FETCH
+    %pip install -q --no-deps {place}/mssnet_edu*.whl PACKAGES
+if not find_spec("mssnet_edu"):
+    raise RuntimeError("The course is not installed in this kernel. README says how to install it.")
+""".strip()
+
+FOOTER = """
+*Done? Then give this lesson's memory back before you open the next one: in JupyterLab, menu
+**Kernel**, **Shut Down Kernel**; elsewhere, stop its kernel or session.*
+""".strip()
 
 
 def exercise_cells(id: str) -> list[NotebookNode]:
@@ -145,7 +154,7 @@ def synced(notebook: NotebookNode, name: str) -> NotebookNode:
         raise SourceError(f"{name}: the notebook's metadata lacks mssnet_edu.{', '.join(missing)}")
     cells = [
         generated_cell("markdown", header(about, name), {"generated": "header"}),
-        generated_cell("code", setup(), {"generated": "setup"}),
+        generated_cell("code", setup(address.repository(ROOT)), {"generated": "setup"}),
     ]
     previous = {}  # the generated cells as they were, by their marks
     written = set()
@@ -161,6 +170,7 @@ def synced(notebook: NotebookNode, name: str) -> NotebookNode:
                 cells += exercise_cells(mark["exercise"])
             except ValueError as error:
                 raise SourceError(f"{name}: {error}") from None
+    cells.append(generated_cell("markdown", FOOTER, {"generated": "footer"}))
     for cell in cells:
         old = previous.get(tuple(sorted(cell.metadata.get("mssnet_edu", {}).items())))
         if old is not None:
@@ -210,27 +220,39 @@ def draft(source: str, name: str, old: NotebookNode | None = None) -> NotebookNo
     return notebook
 
 
-# --- the table in README.md ----------------------------------------------------------------------
+# --- what stands in README.md --------------------------------------------------------------------
 
 
 def table(paths: list[Path]) -> str:
     """Return the table of the notebooks, as markdown."""
-    rows = ["| | notebook | to read | to run | open in |", "|---|---|---|---|---|"]
+    public = address.repository(ROOT)
+    last = (" open in |", "---|") if public else ("", "")
+    rows = [f"| | notebook | to read | to run |{last[0]}", f"|---|---|---|---|{last[1]}"]
     for path in paths:
         about = read(path).metadata["mssnet_edu"]
-        binder, colab = launch_links(path.name)
-        rows.append(
+        row = (
             f"| {path.name[:2]} | [{about['title']}](notebooks/{path.name}): "
             f"{lower_first(about['question'])} | {about['minutes_read']} min "
-            f"| {about['seconds_run']} s | [Binder]({binder}) · [Colab]({colab}) |"
+            f"| {about['seconds_run']} s |"
         )
+        if public:
+            binder, colab = address.launch_links(path.name, public)
+            row += f" [Binder]({binder}) · [Colab]({colab}) |"
+        rows.append(row)
     return "\n".join(rows)
 
 
-def with_table(readme: str, text: str) -> str:
-    """Return README's text with the table between its two marks."""
-    before, after = readme.split(BEGIN)[0], readme.split(END)[1]
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+def with_generated(readme: str) -> str:
+    """Return README's text with its generated parts written anew, each between its two marks."""
+    parts = {
+        "launch": address.badges(address.repository(ROOT)),
+        "notebooks": table(all_notebooks()),
+    }
+    for name, text in parts.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, after = readme.split(begin)[0], readme.split(end)[1]
+        readme = f"{before}{begin}\n{text}\n{end}{after}"
+    return readme
 
 
 # --- files and the command line ------------------------------------------------------------------
@@ -245,6 +267,17 @@ def write_notebook(path: Path, notebook: NotebookNode) -> None:
     """Write a notebook that is valid, whole or not at all."""
     nbformat.validate(notebook)
     files.write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
+
+
+def write_readme() -> None:
+    """Write the generated parts of README.md anew."""
+    files.write_text(README, with_generated(README.read_text(encoding="utf-8")))
+
+
+def sync(paths: list[Path]) -> None:
+    """Write the generated cells of notebooks anew, in place."""
+    for path in paths:
+        write_notebook(path, synced(read(path), path.name))
 
 
 def all_notebooks() -> list[Path]:
@@ -266,12 +299,11 @@ def problems(path: Path) -> list[str]:
 
 
 def index_problem() -> str | None:
-    """Return what is wrong with README's table, or None."""
-    paths = all_notebooks()
+    """Return what is wrong with the generated parts of README, or None."""
     text = README.read_text(encoding="utf-8")
-    if with_table(text, table(paths)) == text:
+    if with_generated(text) == text:
         return None
-    return "README.md: its table is stale; run `python -m tools.notebooks.build index`"
+    return "README.md: its table or badges are stale; run `python -m tools.notebooks.build index`"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -285,7 +317,9 @@ def main(arguments: list[str] | None = None) -> None:
     build.add_argument("notebook", type=Path)
     for name in ("sync", "check"):
         commands.add_parser(name).add_argument("notebooks", nargs="*", type=Path)
-    commands.add_parser("index", help="write the table in README.md")
+    commands.add_parser("index", help="write table and badges in README.md")
+    public = commands.add_parser("address", help="write the public address into everything")
+    public.add_argument("url", help=f"{address.GITHUB}OWNER/NAME, or none to take it out")
     options = parser.parse_args(arguments)
     try:
         if options.command == "build":
@@ -295,18 +329,20 @@ def main(arguments: list[str] | None = None) -> None:
             write_notebook(path, draft(text, path.name, old))
             report([path])
         elif options.command == "sync":
-            for path in options.notebooks or all_notebooks():
-                write_notebook(path, synced(read(path), path.name))
+            sync(options.notebooks or all_notebooks())
         elif options.command == "index":
-            text = README.read_text(encoding="utf-8")
-            files.write_text(README, with_table(text, table(all_notebooks())))
+            write_readme()
+        elif options.command == "address":
+            address.write(None if options.url == "none" else options.url.rstrip("/"), ROOT)
+            write_readme()
+            sync(all_notebooks())
         else:
             wrong = report(options.notebooks or all_notebooks())
             if not options.notebooks and index_problem():
                 wrong += 1
                 print(index_problem())
             sys.exit(1 if wrong else 0)
-    except (SourceError, FileNotFoundError) as error:
+    except (SourceError, FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
 
 
