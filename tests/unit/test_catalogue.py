@@ -289,7 +289,7 @@ def test_a_folder_without_networks(tmp_path):
 def test_a_missing_file(tiny):
     folder, _ = tiny
     (folder / "tiny.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"tiny\.safetensors is missing\. Get the"):
+    with pytest.raises(FileNotFoundError, match=r"tiny\.safetensors is missing\. Get it again"):
         catalogue.load_model("tiny", folder)
 
 

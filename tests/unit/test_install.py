@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,37 @@ def test_an_old_python_is_refused_in_words(monkeypatch):
         install.use_a_fitting_python()
 
 
-def test_another_python_is_taken_where_there_is_one(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("system", "command"), [("posix", ["python3.98"]), ("nt", ["py", "-3.98"])]
+)
+def test_another_python_is_taken_where_there_is_one(monkeypatch, capsys, system, command):
     monkeypatch.setattr(install, "OLDEST", (3, 98))
     monkeypatch.setattr(install, "NEWEST", (3, 99))
+    monkeypatch.setattr(install, "os", types.SimpleNamespace(name=system))
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    # 3.99 is named, but does not start: the launcher of Windows is there whatever is installed
+    monkeypatch.setattr(install, "runs", lambda other: other == [*command, "-c", ""])
     called = []
     monkeypatch.setattr(subprocess, "call", lambda command: called.append(command) or 0)
     with pytest.raises(SystemExit) as stop:
         install.use_a_fitting_python()
     assert stop.value.code == 0
-    assert called == [["/bin/python3.99", *sys.argv]]
-    assert "going on with /bin/python3.99" in capsys.readouterr().out
+    assert called == [[*command, *sys.argv]]
+    assert f"going on with {' '.join(command)}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_it_installs_into_a_venv_or_into_the_python_that_runs_it(monkeypatch, tmp_path, here):
+    called, made = [], []
+    monkeypatch.setattr(install, "pip", lambda python, *rest: called.append((python, rest)) or 0)
+    monkeypatch.setattr(install, "make_venv", lambda: made.append(tmp_path))
+    monkeypatch.setattr(install, "VENV", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["install.py", "--torch-index", "", *["--here"] * here])
+    install.main()
+    python = Path(sys.executable) if here else install.PYTHON
+    assert called == [(python, ("install", "-c", "constraints.txt", "-e", "."))]
+    assert made == ([] if here else [tmp_path])
+    assert (tmp_path / ".installed-lab").exists() == (not here)
 
 
 def test_this_python_fits():

@@ -2,6 +2,8 @@
 
     python tools/notebooks/install.py            what a learner needs
     python tools/notebooks/install.py --test     also what the tests need
+    python tools/notebooks/install.py --here     into the Python that runs this, without .venv: in a
+                                                 container, on Binder, in a conda environment
 
 `make lab`, `make course` and `make test` call this. On Windows, type it yourself with `py`.
 It runs on any Python, also on one that is too old, to say so in a sentence.
@@ -35,6 +37,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--test", action="store_true", help="install what the tests need, too")
+    parser.add_argument("--here", action="store_true", help="into this Python, without .venv")
     parser.add_argument(
         "--torch-index",
         default=CPU_INDEX,
@@ -42,18 +45,21 @@ def main() -> None:
     )
     options = parser.parse_args()
     use_a_fitting_python()
-    make_venv()
-    install_cpu_torch(options.torch_index)
+    python = Path(sys.executable) if options.here else PYTHON
+    if not options.here:
+        make_venv()
+    install_cpu_torch(python, options.torch_index)
     what = ".[test]" if options.test else "."
     say("Installing the course. The first time takes a minute or two and about 1.5 GB.")
-    if pip("install", "-c", "constraints.txt", "-e", what) != 0:
+    if pip(python, "install", "-c", "constraints.txt", "-e", what) != 0:
         sys.exit(
             "The installation did not finish; the reason is above. If the network went away, "
             "run the same command again: what has arrived is kept."
         )
-    for name in [".installed-lab", *([".installed-test"] if options.test else [])]:
-        (VENV / name).touch()
-    say(f"Installed in {VENV}")
+    if not options.here:
+        for name in [".installed-lab", *([".installed-test"] if options.test else [])]:
+            (VENV / name).touch()
+    say(f"Installed in {sys.prefix if options.here else VENV}")
 
 
 def use_a_fitting_python() -> None:
@@ -61,14 +67,15 @@ def use_a_fitting_python() -> None:
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        other = shutil.which(f"python3.{minor}")
-        if other:
-            say(f"This is Python {platform.python_version()}; going on with {other}.")
-            sys.exit(subprocess.call([other, *sys.argv]))
+        # On Windows, the launcher knows where each version is; the others have it in their name.
+        other = ["py", f"-3.{minor}"] if os.name == "nt" else [f"python3.{minor}"]
+        if shutil.which(other[0]) and runs([*other, "-c", ""]):
+            say(f"This is Python {platform.python_version()}; going on with {' '.join(other)}.")
+            sys.exit(subprocess.call([*other, *sys.argv]))
     sys.exit(
         f"This is Python {platform.python_version()} ({sys.executable}). The course needs Python "
-        f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Install one, then run "
-        "`make PYTHON=/path/to/python lab`."
+        f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Install one, then start "
+        "this with it: PATH/TO/python tools/notebooks/install.py"
     )
 
 
@@ -86,17 +93,18 @@ def make_venv() -> None:
         )
 
 
-def install_cpu_torch(index: str) -> None:
+def install_cpu_torch(python: Path, index: str) -> None:
     """On Linux, take torch from PyTorch's CPU index where it answers: 200 MB and not several GB."""
     if not sys.platform.startswith("linux") or not index:
         return
-    if runs([str(PYTHON), "-c", "import torch"]):
+    if runs([str(python), "-c", "import torch"]):
         return
     if not answers(f"{index}/torch/"):
         say("PyTorch's CPU index does not answer; taking torch from the default index.")
         return
     # --no-deps: that index holds old copies of other packages, which come from the default one
-    if pip("install", "--no-deps", "-c", "constraints.txt", "--index-url", index, "torch") != 0:
+    options = ("--no-deps", "-c", "constraints.txt", "--index-url", index)
+    if pip(python, "install", *options, "torch") != 0:
         say("PyTorch's CPU index did not give torch; taking it from the default index.")
 
 
@@ -118,10 +126,10 @@ def answers(url: str) -> bool:
     return reply == [200]
 
 
-def pip(*arguments: str) -> int:
-    """Run the venv's pip; quiet when nobody watches."""
+def pip(python: Path, *arguments: str) -> int:
+    """Run the pip of a Python; quiet when nobody watches."""
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments, *quiet]
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", *arguments, *quiet]
     return subprocess.call(command, cwd=ROOT)
 
 
