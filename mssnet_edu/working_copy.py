@@ -79,7 +79,7 @@ def update(folder: Path) -> Update:
     folder.mkdir(parents=True, exist_ok=True)
     known, brought, kept = _read_record(folder), [], []
     for original in course:
-        name, new = original.name, _digest(original)
+        name, new = original.name, _digest(original) or ""
         mine = _digest(folder / name)
         exists = mine is not None or (folder / name).exists()
         if mine != new:
@@ -109,7 +109,7 @@ def reset(folder: Path, lesson: str) -> tuple[Path, Path | None]:
     (original,) = found
     folder.mkdir(parents=True, exist_ok=True)
     target, aside, known = folder / original.name, None, _read_record(folder)
-    new = _digest(original)
+    new = _digest(original) or ""
     if target.exists() and _digest(target) not in (new, known.get(target.name)):
         aside = _free_name(target)
         target.rename(aside)
