@@ -76,7 +76,7 @@ def memory_mb() -> float | None:
         sizes.append(psutil.virtual_memory().total)
     for file in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
-            sizes.append(int(Path("/sys/fs/cgroup", file).read_text()))
+            sizes.append(int(Path("/sys/fs/cgroup", file).read_text(encoding="utf-8")))
         except (OSError, ValueError):  # no container, or "max"
             continue
     return min(sizes) / 1e6 if sizes else None

@@ -80,7 +80,9 @@ def speed(name: str) -> Tables:
     """Processor time and peak memory (Linux only) of one small photo."""
     network = catalogue.load_model(name)
     small = samples.load(SPEED_PHOTO)[None, :, :SPEED_PX, :SPEED_PX]
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak of the memory in use
+    Path("/proc/self/clear_refs").write_text(
+        "5", encoding="utf-8"
+    )  # resets the peak of the memory in use
     before_mb, seconds = _memory_mb("VmRSS"), []
     for _ in range(3):
         start = time.process_time()  # not the clock on the wall: others may use the machine
@@ -98,7 +100,7 @@ def speed(name: str) -> Tables:
 
 
 def _memory_mb(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
@@ -131,7 +133,9 @@ def spare(name: str, folder: Path | None = None) -> float:
     for side in SPARE_PX:
         photo = torch.rand(3, side, side)
         before_mb = _memory_mb("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # resets the peak of the memory in use
+        Path("/proc/self/clear_refs").write_text(
+            "5", encoding="utf-8"
+        )  # resets the peak of the memory in use
         restore.deblur(photo, network, **options)
         used = (_memory_mb("VmHWM") - before_mb) * 2**20 / side**2
         worst = max(worst, used / cast(ModelInfo, network.info).bytes_per_px)

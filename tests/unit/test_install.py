@@ -63,7 +63,7 @@ def test_this_python_fits():
 
 def test_the_installer_is_text_that_an_old_python_can_read():
     # or it would stop at a syntax error before it can say that it is too old
-    ast.parse(Path(install.__file__).read_text(), feature_version=(3, 7))
+    ast.parse(Path(install.__file__).read_text(encoding="utf-8"), feature_version=(3, 7))
 
 
 def test_an_index_that_answers_answers():
