@@ -32,7 +32,7 @@ def append_row(folder: Path, row: Mapping[str, Any]) -> None:
     """Add a row to a run's log.csv, which begins with the names of the columns, and print it."""
     path = folder / "log.csv"
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, row)
         if new:
             writer.writeheader()

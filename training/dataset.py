@@ -46,7 +46,7 @@ def split_files(folder: str | Path) -> tuple[list[Path], list[Path]]:
     """
     listed = {}
     if CORPUS_LIST.is_file():
-        with CORPUS_LIST.open(newline="") as rows:
+        with CORPUS_LIST.open(newline="", encoding="utf-8") as rows:
             listed = {r["file"]: r["split"] for r in csv.DictReader(rows, delimiter="\t")}
     train, held_out = [], []
     for path in photo_files(folder):

@@ -181,7 +181,9 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--mix", nargs=2, metavar=("SHARE", "RUN"), help="of an earlier run")
     args = parser.parse_args()
-    if (recipe := json.loads((args.run / "run.json").read_text())["recipe"]) != args.recipe:
+    if (
+        recipe := json.loads((args.run / "run.json").read_text(encoding="utf-8"))["recipe"]
+    ) != args.recipe:
         parser.error(f"{args.run} is a run of {recipe!r}, not of {args.recipe!r}")
     info = export(args.run, mix=(float(args.mix[0]), Path(args.mix[1])) if args.mix else None)
     size = sum(file.bytes for file in info.files)

@@ -341,7 +341,7 @@ def run_command(args: argparse.Namespace) -> int:
     def log(row: dict[str, Any]) -> None:
         rows.append(row)
         print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
-        with (out / "log.csv").open("w", newline="") as file:
+        with (out / "log.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(dict.fromkeys(k for r in rows for k in r)))
             writer.writeheader()
             writer.writerows(rows)

@@ -238,7 +238,7 @@ def lab(browser, tmp_path_factory):
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(
-        '{"fetchNews": "false", "checkForUpdates": false}'
+        '{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8"
     )
     with socket.socket() as any_socket:
         any_socket.bind(("127.0.0.1", 0))
@@ -262,7 +262,7 @@ def lab(browser, tmp_path_factory):
         f"--ServerApp.root_dir={folder}",
     ]
     log = home / "server.log"
-    with log.open("w") as stream:
+    with log.open("w", encoding="utf-8") as stream:
         server = subprocess.Popen(
             command,
             cwd=folder,
@@ -287,7 +287,7 @@ def wait_for(address, server, log, seconds=90):
             urllib.request.urlopen(address, timeout=2).close()
             return
         time.sleep(0.2)
-    raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-2000:])
+    raise RuntimeError("JupyterLab did not start:\n" + log.read_text(encoding="utf-8")[-2000:])
 
 
 def end(server):

@@ -393,7 +393,7 @@ def test_on_colab_widgets_of_others_are_switched_on(monkeypatch):
 
 
 def test_colab_gets_all_that_it_lacks():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {Requirement(line).name for line in project["dependencies"]}
     # what Colab has; a new dependency must be put here or into COLAB_PACKAGES
     there = {"ipywidgets", "jinja2", "matplotlib", "numpy", "pillow", "safetensors", "torch"}
@@ -504,11 +504,15 @@ def house(tmp_path, monkeypatch, good):
     parts = [
         f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->\n" for name in ("launch", "notebooks")
     ]
-    (tmp_path / "README.md").write_text(f"before\n{parts[0]}\nmore\n\n{parts[1]}after\n")
-    (tmp_path / "pyproject.toml").write_text(
-        '[project]\nname = "x"\n\n[project.urls]\n# why\n\n[tool]\n'
+    (tmp_path / "README.md").write_text(
+        f"before\n{parts[0]}\nmore\n\n{parts[1]}after\n", encoding="utf-8"
     )
-    (tmp_path / "CITATION.cff").write_text("version: 1\nlicense: MIT\nkeywords: []\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\n\n[project.urls]\n# why\n\n[tool]\n', encoding="utf-8"
+    )
+    (tmp_path / "CITATION.cff").write_text(
+        "version: 1\nlicense: MIT\nkeywords: []\n", encoding="utf-8"
+    )
     notebooks.write_notebook(tmp_path / "notebooks" / NAME, good)
     return tmp_path
 
@@ -525,7 +529,7 @@ def test_index_and_check(house, capsys):
     assert status("check") == 1
     assert "README.md: its table or badges are stale" in capsys.readouterr().out
     assert status("index") == 0
-    text = (house / "README.md").read_text()
+    text = (house / "README.md").read_text(encoding="utf-8")
     assert text.startswith("before\n<!-- launch:begin -->\nWithout installing anything")
     assert text.endswith("<!-- notebooks:end -->\nafter\n")
     assert f"| 00 | [An example](notebooks/{NAME}): what does a good notebook look like? " in text
@@ -536,26 +540,32 @@ def test_index_and_check(house, capsys):
 
 def test_one_command_writes_the_address_everywhere_and_takes_it_out(house):
     status("index")
-    before = {path: path.read_text() for path in house.rglob("*.*") if path.is_file()}
+    before = {
+        path: path.read_text(encoding="utf-8") for path in house.rglob("*.*") if path.is_file()
+    }
     for public in ("https://github.com/me/course", "https://github.com/you/course-2.0"):
         assert status("address", public + "/") == 0
         for path in before:
-            assert public.removeprefix("https://github.com/") in path.read_text()
-        assert tomllib.loads((house / "pyproject.toml").read_text())["project"]["urls"] == {
-            "Repository": public
-        }
-        assert f"license: MIT\nrepository-code: {public}\n" in (house / "CITATION.cff").read_text()
-        assert "| 10 min | 5 s | [Binder](https" in (house / "README.md").read_text()
+            assert public.removeprefix("https://github.com/") in path.read_text(encoding="utf-8")
+        assert tomllib.loads((house / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "urls"
+        ] == {"Repository": public}
+        assert f"license: MIT\nrepository-code: {public}\n" in (house / "CITATION.cff").read_text(
+            encoding="utf-8"
+        )
+        assert "| 10 min | 5 s | [Binder](https" in (house / "README.md").read_text(
+            encoding="utf-8"
+        )
         assert status("check") == 0
     assert status("address", "none") == 0
-    assert {path: path.read_text() for path in before} == before
+    assert {path: path.read_text(encoding="utf-8") for path in before} == before
 
 
 @pytest.mark.parametrize("url", ["https://example.org/me/course", "me/course", "", "None"])
 def test_an_address_that_binder_cannot_open_is_refused(house, url):
-    before = (house / "pyproject.toml").read_text()
+    before = (house / "pyproject.toml").read_text(encoding="utf-8")
     assert "OWNER/NAME" in status("address", url)
-    assert (house / "pyproject.toml").read_text() == before
+    assert (house / "pyproject.toml").read_text(encoding="utf-8") == before
 
 
 def test_check_finds_stale_cells_and_sync_renews_them(house, good, capsys):
@@ -570,13 +580,13 @@ def test_check_finds_stale_cells_and_sync_renews_them(house, good, capsys):
 
 def test_build_writes_and_reports(house, capsys):
     source = house / "source.py"
-    source.write_text(SOURCE.replace("**Predict.**", "Well."))
+    source.write_text(SOURCE.replace("**Predict.**", "Well."), encoding="utf-8")
     path = house / "notebooks" / NAME
     before = [cell["id"] for cell in notebooks.read(path).cells]
     assert status("build", source, path) == 0
     assert "asks for a guess" in capsys.readouterr().out
     assert [cell["id"] for cell in notebooks.read(path).cells] == before
     assert list(path.parent.iterdir()) == [path]
-    source.write_text("no front matter")
+    source.write_text("no front matter", encoding="utf-8")
     assert "front matter" in status("build", source, path)
     assert "absent.py" in str(status("build", house / "absent.py", path))

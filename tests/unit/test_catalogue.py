@@ -131,7 +131,7 @@ def test_render_cards_check_sees_a_stale_card(tiny, monkeypatch):
     monkeypatch.setattr(script, "WEIGHTS", folder)
     script.main()
     script.main(check=True)  # just written: no complaint
-    (folder / "tiny.md").write_text("old")
+    (folder / "tiny.md").write_text("old", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"tiny\.md"):
         script.main(check=True)
 
@@ -325,14 +325,16 @@ def test_a_changed_file(tiny):
 def test_a_json_that_is_wrong(tiny, change, words):
     folder, _ = tiny
     path = folder / "tiny.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=words):
         catalogue.load_model("tiny", folder)
 
 
 def test_a_json_that_is_no_json(tiny):
     folder, _ = tiny
-    (folder / "tiny.json").write_text("{")
+    (folder / "tiny.json").write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match="does not describe a network"):
         catalogue.info("tiny", folder)
 

@@ -197,7 +197,7 @@ def test_a_link_to_a_picture_stays_a_link(folder, capsys):
 @pytest.mark.parametrize("command", ["deblur", "upscale"])
 def test_bad_photos(folder, capsys, command):
     (folder / "empty.jpg").touch()
-    (folder / "text.jpg").write_text("Dear diary")
+    (folder / "text.jpg").write_text("Dear diary", encoding="utf-8")
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save("whole.jpg")
     (folder / "cut.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:3000])
@@ -329,7 +329,7 @@ def data(tmp_path, monkeypatch):
     Image.new("RGB", (4, 4)).save(tmp_path / "photos" / "a.png")
     head = ["file", "kind", "width", "height", "licence", "author", "use", "source", "sha256"]
     table = "\t".join(head) + "\nphotos/a.png\tsharp\t4\t4\tCC0\tme\ttest\there\t00\n"
-    (tmp_path / "photos" / "CREDITS.tsv").write_text(table)
+    (tmp_path / "photos" / "CREDITS.tsv").write_text(table, encoding="utf-8")
     monkeypatch.setenv("MSSNET_EDU_DATA", str(tmp_path))
     monkeypatch.setattr(restore, "load_model", Network)
     return tmp_path

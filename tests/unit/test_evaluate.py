@@ -304,7 +304,9 @@ def test_a_card_learns_which_motions_its_network_mends(tmp_path):
     extents = report.by_extent(scores)
     report.update_cards(summary(scores), [report.DEBLUR], tmp_path, extents)
     assert models.info(report.DEBLUR, tmp_path).mends_px == (6, 10)
-    assert "GoPro-like motion of 6, 10 px" in (tmp_path / "mssnet-deblur.md").read_text()
+    assert "GoPro-like motion of 6, 10 px" in (tmp_path / "mssnet-deblur.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_targets_say_what_is_missed():
@@ -336,9 +338,9 @@ def test_a_table_reads_back_to_the_same_page(measured, deblurrer, tmp_path):
 def test_cards_get_the_numbers_and_keep_the_others(tmp_path):
     name = "rrdn-x8"
     shutil.copyfile(find_data(f"weights/{name}.json"), tmp_path / f"{name}.json")
-    facts = json.loads((tmp_path / f"{name}.json").read_text())
+    facts = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
     facts["measured"] = {"Before": {"a": 1.0}, f"{report.CARD_TITLE}: old": {"b": 2.0}}
-    (tmp_path / f"{name}.json").write_text(json.dumps(facts))
+    (tmp_path / f"{name}.json").write_text(json.dumps(facts), encoding="utf-8")
     scores = [*rows_of("bicubic", "clean 8x", [24]), *rows_of("mssnet-x8-realism", "clean 8x", [9])]
     report.update_cards(summary(scores), [name], tmp_path)
     after = models.info(name, tmp_path).measured
@@ -346,7 +348,7 @@ def test_cards_get_the_numbers_and_keep_the_others(tmp_path):
     [title] = [t for t in after if t != "Before"]
     assert title.endswith("8x, from a clean small photo")
     assert after[title] == {"bicubic": {"PSNR, dB": 24, "SSIM": 0.5}}  # not the other network
-    assert (tmp_path / f"{name}.md").read_text() == models.card(name, tmp_path)
+    assert (tmp_path / f"{name}.md").read_text(encoding="utf-8") == models.card(name, tmp_path)
 
 
 # --- the command ------------------------------------------------------------------------------
@@ -400,8 +402,8 @@ def test_a_training_run_is_evaluated_as_it_would_be_exported(tmp_path, recipe, c
     network = MSSNet(config)
     save_weights(dict(network.named_parameters()), tmp_path / "ema.safetensors")
     about = {"recipe": recipe, "config": config.to_dict(), "step": 1, "seconds": 1}
-    (tmp_path / "run.json").write_text(json.dumps(about))
-    (tmp_path / "log.csv").write_text("step,input,S3-U3\n1,20.0,21.0\n")
+    (tmp_path / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    (tmp_path / "log.csv").write_text("step,input,S3-U3\n1,20.0,21.0\n", encoding="utf-8")
     loaded = evaluate.load_network(str(tmp_path))
     assert isinstance(loaded, cls)
     torch.testing.assert_close(
@@ -416,7 +418,9 @@ def test_a_training_run_is_evaluated_as_it_would_be_exported(tmp_path, recipe, c
 def test_what_is_no_run_and_no_network_is_explained(tmp_path):
     with pytest.raises(ValueError, match="no network"):
         evaluate.load_network("mssnet-debler")
-    (tmp_path / "run.json").write_text('{"recipe": "ablation-full", "config": {}}')
+    (tmp_path / "run.json").write_text(
+        '{"recipe": "ablation-full", "config": {}}', encoding="utf-8"
+    )
     with pytest.raises(ValueError, match="ablation-full"):
         evaluate.load_network(str(tmp_path))
 

@@ -104,15 +104,17 @@ def test_a_run_that_was_stopped_ends_with_the_same_table(hard, tmp_path):
     assert run(*command, "--csv", whole) == 0
     assert run(*command, "--csv", parts, "--limit", 3) == 0
     assert len(read_answers(parts)) == 6
-    done = parts.read_text()
-    with parts.open("a") as stream:  # killed in the middle of a line, and of a photo
+    done = parts.read_text(encoding="utf-8")
+    with parts.open(
+        "a", encoding="utf-8"
+    ) as stream:  # killed in the middle of a line, and of a photo
         stream.write(
             "imagenet_v2/validation-00001-of-00002 #0,original,centre,x,0,0.1\nimagenet_v2/"
         )
     assert run(*command, "--csv", parts) == 2  # not without --resume
     assert run(*command, "--csv", parts, "--resume") == 0
-    assert parts.read_text() == whole.read_text()
-    assert parts.read_text().startswith(done)
+    assert parts.read_text(encoding="utf-8") == whole.read_text(encoding="utf-8")
+    assert parts.read_text(encoding="utf-8").startswith(done)
     calls = []
     scoring = zoom_scoring.VIEWS["centre"]
     zoom_scoring.VIEWS["centre"] = lambda *a: calls.append(a) or scoring(*a)
@@ -121,7 +123,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_table(hard, tmp_path):
     finally:
         zoom_scoring.VIEWS["centre"] = scoring
     assert len(calls) == 1  # the last photo could be there in part
-    assert parts.read_text() == whole.read_text()
+    assert parts.read_text(encoding="utf-8") == whole.read_text(encoding="utf-8")
 
 
 def test_the_oracle_is_right_where_any_zoom_is(monkeypatch):
@@ -155,7 +157,7 @@ def test_a_folder_with_metadata(tmp_path):
     rows = [{"file_name": "a.png", "label": [3, 967, -1], "origin": "imagenet"}]
     rows += [{"file_name": "gone.png", "label": 3}]
     text = "\n".join(json.dumps(row) for row in rows)
-    (tmp_path / "metadata.jsonl").write_text(text + "\n")
+    (tmp_path / "metadata.jsonl").write_text(text + "\n", encoding="utf-8")
     first, second = zoom_data.read_dataset(tmp_path)
     assert (first.name, first.labels) == ("imagenet/a.png", (3, 967))
     assert first.load().shape == (3, 400, 600)
@@ -176,7 +178,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"label is \[1000\]; expected classes from 0 to 999"):
         list(zoom_data.read_dataset(tmp_path / "a.parquet"))
     (tmp_path / "a.parquet").unlink()
-    (tmp_path / "metadata.jsonl").write_text("{}\n")
+    (tmp_path / "metadata.jsonl").write_text("{}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 1: expected file_name and label"):
         list(zoom_data.read_dataset(tmp_path))
 
@@ -205,10 +207,10 @@ def test_wrong_commands_are_explained(hard, tmp_path, capsys):
         assert run(*arguments, "--csv", tmp_path / "x.csv") == 2
         assert message in capsys.readouterr().err
         assert not (tmp_path / "x.csv").exists()
-    (tmp_path / "note.txt").write_text("my own notes\n")
+    (tmp_path / "note.txt").write_text("my own notes\n", encoding="utf-8")
     assert run("--imagenet-hard", hard, "--csv", tmp_path / "note.txt", "--resume") == 2
     assert "no file of answers" in capsys.readouterr().err
-    assert (tmp_path / "note.txt").read_text() == "my own notes\n"
+    assert (tmp_path / "note.txt").read_text(encoding="utf-8") == "my own notes\n"
 
 
 # --- the experiment ------------------------------------------------------------------------------
@@ -223,7 +225,7 @@ def strangers(tmp_path_factory):
     images.save(samples.load("cat"), folder / "known.png")
     images.save(torch.rand(3, 60, 60), folder / "tiny.png")
     rows = ["file\timagenet_ids\tin_train", "cup.png\t967,968\tno", "known.png\t285\tyes"]
-    (folder / "labels.tsv").write_text("\n".join([*rows, "tiny.png\t1\t"]) + "\n")
+    (folder / "labels.tsv").write_text("\n".join([*rows, "tiny.png\t1\t"]) + "\n", encoding="utf-8")
     return folder
 
 

@@ -245,7 +245,7 @@ def test_missing_empty_folder_and_text(tmp_path):
     refused(tmp_path, "is a folder")
     (tmp_path / "empty.jpg").touch()
     refused(tmp_path / "empty.jpg", r"is empty \(0 bytes\)")
-    (tmp_path / "text.jpg").write_text("Dear diary")
+    (tmp_path / "text.jpg").write_text("Dear diary", encoding="utf-8")
     refused(tmp_path / "text.jpg", "text.jpg is not a picture")
     with pytest.raises(TypeError, match="path must be a file name, not int"):
         images.load(7)
@@ -464,12 +464,12 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path, monkeypatch):
 
     def slow_save(self, stream, *args, **options):
         real(self, stream, *args, **options)
-        (tmp_path / "a.png").write_text("somebody else's")
+        (tmp_path / "a.png").write_text("somebody else's", encoding="utf-8")
 
     monkeypatch.setattr(Image.Image, "save", slow_save)
     with pytest.raises(images.PhotoError, match="exists already"):
         images.save(torch.zeros(3, 2, 2), tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_text() == "somebody else's"
+    assert (tmp_path / "a.png").read_text(encoding="utf-8") == "somebody else's"
     assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -263,7 +263,7 @@ def export_ablation():
 def trained(folder, names, steps=5):
     for name in names:
         (folder / name).mkdir()
-        (folder / name / "run.json").write_text(json.dumps({"step": steps}))
+        (folder / name / "run.json").write_text(json.dumps({"step": steps}), encoding="utf-8")
         (folder / name / "done").touch()
 
 

@@ -12,7 +12,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from mssnet_edu import degrade, images, metrics, samples
 
 REFERENCE = json.loads(
-    (Path(__file__).resolve().parents[1] / "data" / "stlpips_reference.json").read_text()
+    (Path(__file__).resolve().parents[1] / "data" / "stlpips_reference.json").read_text(
+        encoding="utf-8"
+    )
 )
 
 

@@ -277,7 +277,7 @@ def test_the_command_trains_and_the_run_is_exported(tmp_path, monkeypatch, capsy
     command += ["--batch", "2", "--size", "32", "--width", "8", "--items", "2", "--scales", "2"]
     assert train.main(command) == 0
     assert len(list((tmp_path / "runs" / "views").glob("*.safetensors"))) == 2
-    about = json.loads((out / "run.json").read_text())
+    about = json.loads((out / "run.json").read_text(encoding="utf-8"))
     assert (about["recipe"], about["step"], about["config"]["scales"]) == ("overexposure", 2, 2)
 
     info = export_overexposure.export(out, tmp_path / "weights")
@@ -289,7 +289,9 @@ def test_the_command_trains_and_the_run_is_exported(tmp_path, monkeypatch, capsy
         run = tmp_path / "ablation" / f"{kind}-{seed}"
         run.mkdir(parents=True)
         row = {"step": 7, **dict.fromkeys(export_overexposure.COLUMNS, 20.0 + seed)}
-        (run / "log.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())))
+        (run / "log.csv").write_text(
+            ",".join(row) + "\n" + ",".join(map(str, row.values())), encoding="utf-8"
+        )
         (run / "done").touch()
     table = export_overexposure.ablation_table(tmp_path / "ablation")
     assert table["full"]["no reference"] == 20.5
@@ -346,7 +348,7 @@ def test_panoramas_are_read_from_both_formats(tmp_path, suffix):
 def test_files_that_are_no_panoramas_are_refused(tmp_path):
     write(tmp_path / "square.exr", torch.ones(16, 16, 3))
     write(tmp_path / "black.exr", torch.zeros(8, 16, 3))
-    (tmp_path / "broken.hdr").write_text("nothing")
+    (tmp_path / "broken.hdr").write_text("nothing", encoding="utf-8")
     for name, words in (
         ("square.exr", "twice as wide"),
         ("black.exr", "no light"),

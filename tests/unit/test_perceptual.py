@@ -10,7 +10,7 @@ from mssnet_edu.models import load_model
 from mssnet_edu.models.perceptual import BlurPool
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-REFERENCE = json.loads((DATA / "stlpips_reference.json").read_text())
+REFERENCE = json.loads((DATA / "stlpips_reference.json").read_text(encoding="utf-8"))
 
 
 def pairs():

@@ -25,7 +25,7 @@ def test_it_gives_ncnns_own_output():
 def test_flat_colours_shift_as_they_do_in_ncnn():
     """Blue by 20 of 255: it is the network, not the conversion."""
     network = load_model("realesrgan-x4")
-    for line in (DATA / "realesrgan_flat.tsv").read_text().splitlines()[1:]:
+    for line in (DATA / "realesrgan_flat.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         given, ncnn = ([float(v) for v in cell.split()] for cell in line.split("\t")[1:])
         flat = torch.tensor(given).view(1, 3, 1, 1).expand(1, 3, 24, 24) / 255
         with torch.inference_mode():

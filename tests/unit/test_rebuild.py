@@ -88,7 +88,8 @@ def debs(tmp_path_factory):
     (root / "DEBIAN").mkdir()
     (root / "DEBIAN" / "control").write_text(
         "Package: some-photos\nVersion: 1.0-1\nArchitecture: all\nMaintainer: nobody <a@b.c>\n"
-        "Description: photographs\n"
+        "Description: photographs\n",
+        encoding="utf-8",
     )
     if shutil.which("dpkg-deb"):
         command = ["dpkg-deb", "-b", "-Znone", root, folder / "some-photos_1.0-1_all.deb"]

@@ -122,7 +122,7 @@ def test_reinforce_learns_what_is_rewarded(plays, tmp_path):
     best = max(found[name] for name in selection.RULES)
     assert found["policy"] > best + 0.7 * (found["oracle"] - best)
     assert last["gap"] > 0.7
-    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "log.csv").open(encoding="utf-8")))
     assert [int(row["step"]) for row in rows] == [30, 60]
 
 
@@ -226,7 +226,7 @@ def test_the_evaluation_scores_a_folder_of_panoramas(folder, tmp_path, small):
     command = ["--panoramas", str(folder), "--csv", str(table), "--clips", "1", "--frames", "4"]
     command += ["--cache", str(tmp_path / "cache"), "--details", str(details)]
     assert evaluate_overexposure.main(command) == 0
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
     assert list(rows[0]) == ["scene", "method", "psnr_pu_db", "frames"]
     assert [(row["scene"], row["method"]) for row in rows] == [
         (scene, method) for scene in ("kitchen", "yard") for method in evaluate_overexposure.METHODS
@@ -240,7 +240,7 @@ def test_the_evaluation_scores_a_folder_of_panoramas(folder, tmp_path, small):
         assert db["inpaint"] <= db["white"] + 0.2  # it cannot answer more than white
         for name in (*selection.RULES, "policy"):
             assert db[name] <= db["oracle"] + 1e-3
-    about = json.loads(details.read_text())
+    about = json.loads(details.read_text(encoding="utf-8"))
     for name in evaluate_overexposure.METHODS:
         interval = about["all"][name]
         assert interval["low"] <= interval["mean"] <= interval["high"]
@@ -253,7 +253,7 @@ def test_the_evaluation_scores_a_folder_of_panoramas(folder, tmp_path, small):
     again = tmp_path / "again.csv"
     command[3] = str(again)
     assert evaluate_overexposure.main(command[:-2]) == 0
-    assert again.read_text() == table.read_text()
+    assert again.read_text(encoding="utf-8") == table.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT.get("urls", {}).get("Repository")  # None while it is not known
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -57,7 +57,7 @@ def requirements(*extras):
 
 def constraints():
     """Return the lines of constraints.txt as requirements."""
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
@@ -76,7 +76,7 @@ def test_the_lock_satisfies_pyproject():
 
 
 def test_the_lock_holds_exact_public_versions_only():
-    text = (ROOT / "constraints.txt").read_text()
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     assert "://" not in text
     assert "--" not in text.replace("# ", "")
     for pin in constraints():
@@ -169,20 +169,22 @@ def test_what_a_container_leaves_out_is_not_needed_to_install():
 
 
 def version():
-    text = (ROOT / "mssnet_edu" / "__init__.py").read_text()
+    text = (ROOT / "mssnet_edu" / "__init__.py").read_text(encoding="utf-8")
     return re.search(r'^__version__ = "(.+)"$', text, re.M).group(1)
 
 
 def test_citation_and_changelog_have_the_version():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(citation["version"]) == version()
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1)
+    newest = re.search(
+        r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M
+    ).group(1)
     assert newest == version()
 
 
 def test_the_licence_is_the_same_everywhere():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
     assert PROJECT["license"] == citation["license"] == "MIT"
 
 
@@ -213,13 +215,13 @@ def test_every_link_to_ourselves_has_the_address_of_pyproject():
 
 def test_links_between_our_pages_lead_somewhere():
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
             if "://" not in target and not target.startswith("mailto:"):
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
 def test_every_command_that_is_named_exists():
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     seen = set()
     for path, text in texts():
         here = path.relative_to(ROOT)
@@ -232,7 +234,9 @@ def test_every_command_that_is_named_exists():
             seen.add(module)
             script = ROOT / f"{module.replace('.', '/')}.py"
             assert script.is_file(), f"{here} says `python -m {module}`, which is not there"
-            assert "__main__" in script.read_text(), f"{here}: {module} is not a command"
+            assert "__main__" in script.read_text(encoding="utf-8"), (
+                f"{here}: {module} is not a command"
+            )
         for name in re.findall(r"\b(?:scripts|tools|training)[/\\][\w/\\]+\.py\b", text):
             if "NAME" in name:
                 continue
@@ -282,7 +286,7 @@ def test_no_file_names_a_machine_or_a_registry():
 
 def test_notebooks_are_committed_clean():
     for path in NOTEBOOKS:
-        for cell in json.loads(path.read_text())["cells"]:
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code":
                 assert cell["outputs"] == [], f"{path.name} holds outputs: make format"
                 assert cell["execution_count"] is None, f"{path.name} has been run: make format"
@@ -303,7 +307,7 @@ def imports(path):
     """
     module = path.relative_to(ROOT).with_suffix("").parts
     package = module[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -413,7 +417,7 @@ def test_contributing_draws_every_part():
 
 def private_imports(path):
     """Yield the private names of our own modules that a file takes: `from x import _y`, `x._y`."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     ours = {"mssnet_edu", "tools", "training"}
     modules = {}
     for node in ast.walk(tree):
@@ -440,7 +444,8 @@ def test_private_imports_are_found(tmp_path):
     path.write_text(
         "import re\nimport mssnet_edu as me\nfrom mssnet_edu import cli\n"
         "from training.train import _step, main\n"
-        "re._a, self._b, me.samples._c, cli._d, cli.run, me.__name__\n"
+        "re._a, self._b, me.samples._c, cli._d, cli.run, me.__name__\n",
+        encoding="utf-8",
     )
     assert list(private_imports(path)) == ["training.train._step", "me.samples._c", "cli._d"]
 
@@ -456,7 +461,9 @@ CODE = [
 
 
 def test_no_file_of_code_is_long():
-    lines = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in CODE}
+    lines = {
+        str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines()) for p in CODE
+    }
     assert {name: count for name, count in lines.items() if count > 450} == {}
 
 
@@ -477,8 +484,40 @@ def untyped(body, inside=""):
 
 
 def test_public_functions_are_typed():
-    found = {str(p.relative_to(ROOT)): list(untyped(ast.parse(p.read_text()).body)) for p in CODE}
+    found = {
+        str(p.relative_to(ROOT)): list(untyped(ast.parse(p.read_text(encoding="utf-8")).body))
+        for p in CODE
+    }
     assert {name: functions for name, functions in found.items() if functions} == {}
+
+
+def without_encoding(tree):
+    """Yield the calls that read or write text as the system's locale has it: cp1252 on Windows."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or {"encoding", "b"} & {k.arg for k in node.keywords}:
+            continue
+        call = ast.unparse(node)
+        name = ast.unparse(node.func).rpartition(".")
+        if name[2] in ("read_text", "write_text") and name[0] != "files":
+            if len(node.args) == (name[2] == "write_text"):
+                yield call
+        elif name[2] == "open" and not re.search(
+            r"Image|webbrowser|direct|os$|tarfile|gzip", name[0]
+        ):
+            modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            if len(modes) == len(node.args) and not any("b" in str(mode) for mode in modes):
+                yield call
+
+
+def test_text_is_read_and_written_as_utf_8():
+    """Ruff's PLW1514 sees those files only whose type it can guess."""
+    wrong = "p.read_text(), p.write_text(x), p.open(), (a / b).open('w')"
+    right = "p.read_text('utf-8'), p.open('rb'), files.write_text(p, x), Image.open(p)"
+    assert len(list(without_encoding(ast.parse(wrong)))) == 4  # it can fail
+    assert not list(without_encoding(ast.parse(right)))
+    for path in [*CODE, *(ROOT / "tests").rglob("*.py")]:
+        calls = list(without_encoding(ast.parse(path.read_text(encoding="utf-8"))))
+        assert not calls, f"{path.relative_to(ROOT)}: {calls} lacks encoding='utf-8'"
 
 
 def test_import_is_light():

@@ -11,7 +11,7 @@ def groups(tmp_path, monkeypatch):
     good, empty = tmp_path / "good", tmp_path / "empty"
     good.mkdir()
     empty.mkdir()
-    (good / "test_it.py").write_text("def test_it(): pass\n")
+    (good / "test_it.py").write_text("def test_it(): pass\n", encoding="utf-8")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take seconds to load
     monkeypatch.setattr(run_tests, "REPORTS", tmp_path / "reports")
     found = {"good": [str(good)], "empty": [str(empty)]}
@@ -36,7 +36,9 @@ def test_an_empty_group_fails(groups, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "The group empty ran no test: its files are missing." in out
     assert out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
-    assert (run_tests.REPORTS / "total.txt").read_text() == "1 passed, 0 failed, 0 skipped\n"
+    assert (run_tests.REPORTS / "total.txt").read_text(
+        encoding="utf-8"
+    ) == "1 passed, 0 failed, 0 skipped\n"
 
 
 @pytest.mark.parametrize("ci", [True, False])
@@ -45,7 +47,7 @@ def test_a_skipped_group_fails_in_ci_only(groups, monkeypatch, capsys, tmp_path,
     if ci:
         monkeypatch.setenv("CI", "true")
     (tmp_path / "good" / "test_it.py").write_text(
-        "import pytest\n\n@pytest.mark.skip\ndef test_it(): pass\n"
+        "import pytest\n\n@pytest.mark.skip\ndef test_it(): pass\n", encoding="utf-8"
     )
     assert run(monkeypatch, "good") == (1 if ci else 0)
     assert "The group good ran no test: all of them were skipped." in capsys.readouterr().out
@@ -57,7 +59,7 @@ def test_a_skipped_group_fails_in_ci_only(groups, monkeypatch, capsys, tmp_path,
     ids=["a failing test", "a file that cannot be read", "a crash"],
 )
 def test_red_is_red(groups, monkeypatch, capsys, tmp_path, source):
-    (tmp_path / "good" / "test_it.py").write_text(source)
+    (tmp_path / "good" / "test_it.py").write_text(source, encoding="utf-8")
     assert run(monkeypatch, "good") == 1
     assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed, 0 skipped"
 

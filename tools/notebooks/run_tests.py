@@ -86,18 +86,18 @@ def install_oldest() -> bool:
 
     Returns False, and says why, where that cannot be done: without a network, say.
     """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [each for each in project["dependencies"] if each.startswith(("pillow", "pyvips"))]
     pins = [line.replace(">=", "==") for line in lines]
     stamp = OLDEST / "installed.txt"
-    if stamp.is_file() and stamp.read_text() == " ".join(pins):
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == " ".join(pins):
         return True
     shutil.rmtree(OLDEST, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     if subprocess.run([*command, f"--target={OLDEST}", *pins], check=False).returncode != 0:
         print(f"{' '.join(pins)} could not be installed; the reason is above.")
         return False
-    stamp.write_text(" ".join(pins))
+    stamp.write_text(" ".join(pins), encoding="utf-8")
     return True
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     if "CI" not in os.environ:  # a learner's machine may lack the browser
         empty = [name for name in empty if not counts[name].skipped]
     total = Count(*map(sum, zip(*counts.values(), strict=True)))
-    total_file.write_text(f"{total}\n")
+    total_file.write_text(f"{total}\n", encoding="utf-8")
     print(f"\n{total}", flush=True)
     sys.exit(1 if total.failed or empty else 0)
 

@@ -74,7 +74,7 @@ def measure(exact: RealESRGAN, stored: torch.nn.Module) -> dict[str, dict]:
             "largest, grey levels": float(gap.max()),
         }
     flat = {}
-    lines = (sources.TEST_DATA / "realesrgan_flat.tsv").read_text().splitlines()[1:]
+    lines = (sources.TEST_DATA / "realesrgan_flat.tsv").read_text(encoding="utf-8").splitlines()[1:]
     for name, colour, theirs in (line.split("\t") for line in lines):
         ours = flat_answer(stored, [int(value) for value in colour.split()])
         flat[name] = {"given": colour, "ncnn": theirs, "this network": ours}

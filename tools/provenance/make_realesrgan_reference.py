@@ -62,7 +62,7 @@ def main() -> None:
         middle = slice(2 * FLAT_PX - 2, 2 * FLAT_PX + 2)
         seen = run_ncnn(sys.argv[1], pixels)[middle, middle].mean((0, 1))
         table.append(f"{name}\t{' '.join(map(str, colour))}\t{' '.join(f'{v:.1f}' for v in seen)}")
-    (TEST_DATA / "realesrgan_flat.tsv").write_text("\n".join(table) + "\n")
+    (TEST_DATA / "realesrgan_flat.tsv").write_text("\n".join(table) + "\n", encoding="utf-8")
     face.save(TEST_DATA / "realesrgan_input.png", optimize=True)
     rounded = answer.clip(0, 255).round().astype(np.uint8)
     Image.fromarray(rounded).save(TEST_DATA / "realesrgan_output.png", optimize=True)

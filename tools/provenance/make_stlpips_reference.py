@@ -63,7 +63,9 @@ def main() -> None:
                 name: metric(a, b, normalize=True).item()  # normalize: photos are in [0, 1]
                 for name, (a, b) in pairs().items()
             }
-    (TEST_DATA / "stlpips_reference.json").write_text(json.dumps(distances, indent=2) + "\n")
+    (TEST_DATA / "stlpips_reference.json").write_text(
+        json.dumps(distances, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
