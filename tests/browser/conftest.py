@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import warnings
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,7 +270,6 @@ def lab(browser, tmp_path_factory):
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            start_new_session=True,  # its kernels end with it
         )
         try:
             wait_for(f"http://127.0.0.1:{port}/api", server, log)
@@ -291,13 +290,15 @@ def wait_for(address, server, log, seconds=90):
 
 
 def end(server):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-    try:
-        server.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait(10)
+    """End the server and its kernels, on every system."""
+    family = [psutil.Process(server.pid)] if server.poll() is None else []
+    family += [child for process in family for child in process.children(recursive=True)]
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in psutil.wait_procs(family, 20)[1]:
+        process.kill()
+    server.wait(10)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools.notebooks import install
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT.get("urls", {}).get("Repository")  # None while it is not known
@@ -163,6 +165,16 @@ def test_what_a_container_leaves_out_is_not_needed_to_install():
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     needed = {"pyproject.toml", "constraints.txt", "README.md", "LICENSE", "mssnet_edu", "data"}
     assert not (needed | {"notebooks", "tools"}) & set(ignored)
+
+
+def test_every_python_that_we_promise_is_tested():
+    promised = [f"3.{minor}" for minor in range(install.OLDEST[1], install.NEWEST[1] + 1)]
+    workflow = (ROOT / ".github" / "workflows" / "systems.yml").read_text(encoding="utf-8")
+    matrix = yaml.safe_load(workflow)["jobs"]["tests"]["strategy"]["matrix"]
+    assert matrix["python"] == promised
+    assert PROJECT["requires-python"] == f">={promised[0]}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Python {promised[0]} to {promised[-1]} on Linux, macOS or Windows" in readme
 
 
 # --- what agrees with what -----------------------------------------------------------------------
