@@ -85,7 +85,7 @@ def prepare(folder: Path) -> Path:
     folder = folder.expanduser().absolute()
     if folder.is_dir() and folder.samefile(working_copy.originals()):
         return folder
-    is_new = not folder.exists()
+    is_new = not (folder / working_copy.RECORD).exists()  # the folder may be there, a volume say
     brought, kept = working_copy.update(folder)
     if is_new:
         print(f"Your copy of the course is {folder}; what you change there stays yours.")

@@ -133,6 +133,7 @@ def test_lab_tells_what_is_new(course, home, capsys):
         lab.prepare(home / "mssnet-course")
         return capsys.readouterr().out
 
+    (home / "mssnet-course").mkdir()  # as a container's volume is
     assert "Your copy of the course is" in shown()
     assert shown() == ""
     (home / "mssnet-course" / "01_blur.ipynb").write_text(notebook("mine"), encoding="utf-8")
