@@ -34,7 +34,7 @@ _FUNCTIONS = {
     "hint": "exercises",
     "keep": "learner",
     "kept": "learner",
-    "progress": "learner",
+    "progress": "exercises",
     "load_model": "models",
     "deblur": "restore",
     "upscale": "restore",

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
-from mssnet_edu import exercises, files
+from mssnet_edu import files
 
-__all__ = ["FILE", "keep", "kept", "note_solved", "progress"]
+__all__ = ["FILE", "keep", "kept", "note_solved", "solved"]
 
 FILE = "progress.json"
 
@@ -51,28 +51,19 @@ def note_solved(id: str) -> None:
     if "IPython" not in sys.modules or sys.modules["IPython"].get_ipython() is None:
         return
     try:
-        if not _read().get("solved", {}).get(id):
+        if id not in solved():
             _change("solved", id, True)
     except OSError:
         pass  # a check must not fail for this
 
 
-def progress() -> Any:
-    """A table of the exercises: how many are solved of each lesson, and which are open.
+def solved() -> list[str]:
+    """The ids of the exercises that are noted as solved, in the order in which they were.
 
-    >>> progress().alt.startswith("Exercises solved: ")
-    True
+    >>> "an exercise that nobody has" in solved()
+    False
     """
-    from mssnet_edu.show import figures
-
-    solved, rows = _read().get("solved", {}), []
-    for lesson in dict.fromkeys(id.split("-")[0] for id in exercises.names()):
-        ids = exercises.names(lesson)
-        left = [id for id in ids if not solved.get(id)]
-        rows.append([lesson, len(ids) - len(left), len(ids), ", ".join(left) or "none"])
-    done, total = (sum(row[i] for row in rows) for i in (1, 2))
-    columns = ["lesson", "solved", "exercises", "still open"]
-    return figures.table(rows, columns, alt=f"Exercises solved: {done} of {total}.")
+    return [id for id, done in _read().get("solved", {}).items() if done]
 
 
 def _read() -> dict[str, dict[str, Any]]:

@@ -15,7 +15,9 @@ import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from mssnet_edu import learner
 from mssnet_edu.exercises.check_helpers import Mistake, NotAnswered, describe
 
 __all__ = ["Exercise", "Hints", "Result", "get", "names"]  # learners call me.check and me.hint
@@ -152,10 +154,26 @@ def check(id: str, answer: object = None) -> Result:
     except Exception:  # an answer of a kind that nobody thought of
         mistake = f"The answer is {describe(answer)}; expected {exercise.expects}."
     if mistake is None:
-        from mssnet_edu import learner  # here: it imports this module
-
         learner.note_solved(id)
     return Result(id, mistake is None, exercise.why if mistake is None else mistake)
+
+
+def progress() -> Any:
+    """A table of the exercises: how many are solved of each lesson, and which are open.
+
+    >>> progress().alt.startswith("Exercises solved: ")
+    True
+    """
+    from mssnet_edu.show import figures
+
+    solved, rows = learner.solved(), []
+    for lesson in dict.fromkeys(id.split("-")[0] for id in names()):
+        left = [id for id in names(lesson) if id not in solved]
+        count = len(names(lesson))
+        rows.append([lesson, count - len(left), count, ", ".join(left) or "none"])
+    done, total = (sum(row[i] for row in rows) for i in (1, 2))
+    columns = ["lesson", "solved", "exercises", "still open"]
+    return figures.table(rows, columns, alt=f"Exercises solved: {done} of {total}.")
 
 
 _hints_shown: dict[str, int] = {}

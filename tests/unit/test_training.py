@@ -61,7 +61,7 @@ def test_training_lowers_the_loss(folder, tmp_path):
     before = loss()
     t.run(steps=40)
     assert loss() < 0.8 * before
-    rows = (tmp_path / "log.csv").read_text().splitlines()
+    rows = (tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()
     assert rows[0].startswith("step,seconds")
     assert len(rows) >= 2  # a slow machine validates on the way, too
 
@@ -210,8 +210,8 @@ def test_weights_alone_start_again_behind_a_warm_up(folder, tmp_path):
 def test_averaged_weights_alone_go_on_as_slowly_as_before(folder, tmp_path):
     trainer(folder, tmp_path).run(steps=1)
     (tmp_path / "state.pt").unlink()
-    about = json.loads((tmp_path / "run.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps(about | {"step": 20_000}))
+    about = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    (tmp_path / "run.json").write_text(json.dumps(about | {"step": 20_000}), encoding="utf-8")
     before = load_weights(tmp_path / "ema.safetensors")
     trainer(folder, tmp_path, options={"resume": True}).run(steps=1)
     after, now = (load_weights(tmp_path / f"{name}.safetensors") for name in ("ema", "weights"))
@@ -307,7 +307,7 @@ torch.distributed.destroy_process_group()
 
 def test_two_processes_end_with_identical_weights(folder, tmp_path):
     script = tmp_path / "two.py"
-    script.write_text(_TWO)
+    script.write_text(_TWO, encoding="utf-8")
     runs = [tmp_path / run for run in ("ablation-full,1", "ablation-full,2", "upscale8-realism,3")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(  # one start for all runs: starting takes longer than training
@@ -321,7 +321,7 @@ def test_two_processes_end_with_identical_weights(folder, tmp_path):
     for run in runs:
         one, two = (load_weights(run / f"rank{rank}.safetensors") for rank in range(2))
         assert all(torch.equal(one[k], two[k]) for k in one), run.name
-        assert json.loads((run / "run.json").read_text())["step"] == 3
+        assert json.loads((run / "run.json").read_text(encoding="utf-8"))["step"] == 3
     assert any(k.startswith("D.") for k in one)  # the discriminator, too
 
 
