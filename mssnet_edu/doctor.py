@@ -25,14 +25,17 @@ class Finding(NamedTuple):
 
 def findings() -> Iterator[Finding]:
     """Yield what each check finds, one after another."""
-    checks = [_python, _torch, _machine, _packages, _notebooks, _photos, _weights, _network]
+    checks = [_python, _torch, _machine, _packages, _notebooks, _photos]
+    checks += [_panoramas, _labelled_photos, _weights, _network]
     if (Path(__file__).resolve().parents[1] / "tests" / "browser").is_dir():
         checks.append(_chromium)
     for check in checks:
         try:
             yield from check()
         except Exception as error:  # a broken installation breaks in ways nobody listed
-            yield Finding("FAIL", f"{check.__name__[1:]}: {error}", "Install again.")
+            yield Finding(
+                "FAIL", f"{check.__name__[1:].replace('_', ' ')}: {error}", "Install again."
+            )
 
 
 def _python() -> Iterator[Finding]:
@@ -128,6 +131,24 @@ def _photos() -> Iterator[Finding]:
         yield Finding("FAIL", fault, samples.how_to_restore())
     if not damaged:
         yield Finding("ok", f"{len(names)} photos and clips in {samples.find_data()}")
+
+
+def _panoramas() -> Iterator[Finding]:
+    from mssnet_edu import samples
+
+    names = samples.panorama_names()
+    for name in names:
+        samples.panorama(name)  # which raises where one is damaged
+    if names:
+        yield Finding("ok", f"{len(names)} panoramas")
+    else:
+        yield Finding("FAIL", "there are no panoramas", samples.how_to_restore())
+
+
+def _labelled_photos() -> Iterator[Finding]:
+    from mssnet_edu import zoom
+
+    yield Finding("ok", f"{len(zoom.labelled_photos())} labelled photos")  # or it raises
 
 
 def _weights() -> Iterator[Finding]:

@@ -342,6 +342,8 @@ def test_doctor_finds_faults(capsys, data):
     assert re.search(r"^ok    torch", shown, re.MULTILINE)
     assert re.search(r"^FAIL .*a\.png is not the file it should be", shown, re.MULTILINE)
     assert "FAIL  no weights in" in shown
+    assert "FAIL  panoramas: " in shown
+    assert "FAIL  labelled photos: " in shown
     assert "-> Get it again: git checkout -- data" in shown
     (data / "photos" / "CREDITS.tsv").unlink()
     code, shown = doctor(capsys)
