@@ -81,12 +81,23 @@ me.images.luma(small).shape
 
 
 @pytest.fixture(scope="module")
-def built():
-    return notebooks.draft(SOURCE, NAME)
+def unpublished(tmp_path_factory):
+    """A folder whose pyproject.toml names no public address."""
+    folder = tmp_path_factory.mktemp("unpublished")
+    (folder / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(unpublished):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(notebooks, "ROOT", unpublished)
+        return notebooks.draft(SOURCE, NAME)
 
 
 @pytest.fixture
-def good(built):
+def good(built, unpublished, monkeypatch):
+    monkeypatch.setattr(notebooks, "ROOT", unpublished)
     return copy.deepcopy(built)
 
 
