@@ -141,8 +141,9 @@ def test_binder_takes_our_environment_with_the_tested_versions(monkeypatch):
     rendered = binder.render()
     assert "binder/environment.yml" in rendered
     assert "RUN ./binder/postBuild" in rendered
+    assert (ROOT / "binder" / "environment.yml").resolve() == ROOT / "environment.yml"
     # one source of versions: conda gives the Python, the installer all else
-    environment = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text(encoding="utf-8"))
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     named = {re.match(r"\w+", line).group() for line in environment["dependencies"]}
     assert named == {"python", "pip"}
 
