@@ -33,6 +33,7 @@ PLAIN = ("bicubic", "nearest")  # enlarging without a network
 _RAMP_PX = 16  # how wide two tiles are blended, in pixels of the answer (at least 4 of the photo)
 _UNKNOWN_TILE_PX = 256  # for a network whose memory nobody measured
 _UNKNOWN_HALO_PX = 32
+_UNKNOWN_RIM_PX = 8
 _SPARE = 1.3  # memory in use over counted memory, where nobody measured it, and in bfloat16
 _COPIES_BYTES = 24  # per pixel of the answer: it is clamped and blended, two copies of three floats
 _MB = 1_000_000
@@ -181,6 +182,7 @@ class _Rules:
     multiple_of: int = 1
     min_px: int = 1
     halo_px: int = _UNKNOWN_HALO_PX
+    rim_px: int = _UNKNOWN_RIM_PX
     bytes_per_px: float = 0
     spare: float = _SPARE
     mends_px: tuple[float, ...] = ()
@@ -229,6 +231,7 @@ def _rules(model: str | Path | nn.Module, task: str) -> _Rules:
         info.multiple_of,
         info.min_px,
         info.halo_px,
+        info.rim_px,
         info.bytes_per_px,
         info.spare or _SPARE,
         info.mends_px,
@@ -326,23 +329,27 @@ def _tiles(
     options: _Options,
     precision: str,
 ) -> list[list[Tile]]:
-    """Where to cut the rows and the columns of a photo, padded to this size."""
+    """Where to cut the rows and the columns of a batch's photos, padded to this size."""
     ramp_px = max(_RAMP_PX // factor, 4)
     tiling = Tiling(rules.halo_px, ramp_px, rules.multiple_of, rules.min_px)
     smallest = tiling.smallest_px
     if options.tile_px is not None:
         if isinstance(options.tile_px, bool) or not isinstance(options.tile_px, int):
             raise ValueError(f"tile_px is {options.tile_px!r}; expected a whole number of pixels.")
-        if options.tile_px < min(smallest, max(size)):
+        sides = batch.shape[-2:]
+        if options.tile_px < min(smallest, max(sides)):
             raise ValueError(
                 f"tile_px is {options.tile_px}; {rules.name} needs tiles of at least {smallest} "
                 f"px, because each pixel's answer depends on {rules.halo_px} px around it."
             )
-        sides = [round_up(options.tile_px, rules.multiple_of)] * 2
+        tile_px = round_up(options.tile_px, rules.multiple_of)
+        # a photo that fits into a tile is not cut for the sake of its mirrored rim
+        sides = [max(size) if side <= tile_px else tile_px for side in sides]
     elif not rules.bytes_per_px:
         sides = [max(round_up(_UNKNOWN_TILE_PX, rules.multiple_of), smallest)] * 2
     else:
-        whole_mb = _answer_mb(batch, factor // shrink) + _answer_mb(batch[:1], 1)  # and padded
+        padded_mb = 3 * 4 * math.prod(size) / _MB
+        whole_mb = _answer_mb(batch, factor // shrink) + padded_mb
         spare = rules.spare if precision == "float32" else _SPARE
         per_px = (spare * rules.bytes_per_px + _COPIES_BYTES) * factor**2
         sides = tiling.choose(size, (options.max_memory_mb - whole_mb) * _MB / per_px)
@@ -374,7 +381,10 @@ def _run(
     """
     count, _, height, width = batch.shape
     scale = factor // shrink
-    size = round_up(height, rules.multiple_of), round_up(width, rules.multiple_of)
+    padded_height, padded_width = (
+        round_up(side + 2 * rules.rim_px, rules.multiple_of) for side in (height, width)
+    )
+    size = padded_height, padded_width
     network = rules.network
     # Not inside inference_mode: its tensors may not be changed by the learner afterwards.
     answer = torch.zeros(count, 3, height * scale, width * scale)
@@ -387,7 +397,7 @@ def _run(
         padded, noise = batch, None  # of the photo of the batch that is worked on
         for n, row, column in _progress(jobs, options.progress, label or rules.name):
             if (row, column) == (rows[0], columns[0]):
-                padded = pad(batch[n : n + 1].clamp(0, 1), size)
+                padded = pad(batch[n : n + 1].clamp(0, 1), size, rules.rim_px)
                 noise = _noise(padded, rules, factor, options.seed)
             tile = padded[..., row.start : row.end, column.start : column.end]
             tile = tile.to(device).contiguous(memory_format=torch.channels_last)
@@ -411,7 +421,8 @@ def _run(
             result = result.float().clamp(0, 1)  # as seen, before it is averaged or blended
             if shrink > 1:
                 result = F.avg_pool2d(result, shrink)
-            blend(answer[n : n + 1], result.to(answer.device), row, column, scale)
+            result = result.to(answer.device)
+            blend(answer[n : n + 1], result, row, column, scale, rules.rim_px)
     trim_heap()
     return answer.clamp_(0, 1).to(batch.device)  # blending may round to 1 + 1e-7
 
