@@ -1,10 +1,10 @@
 """How far a photo must be mirrored beyond its edges, so that a network's answer has no frame.
 
 The answer to a photo with a rim is compared with the answer to the same photo in the midst of its
-mirror images, where no edge is near. Two errors count, in grey levels, over some photos and flat
+mirror images, where no edge is near. Two errors count, in grey levels, over a photo and flat
 colours: of the worst pixel of the outermost ring, and of a side as a whole (the mean of its
-outermost line, by colour). A pixel may differ by one level. A network that invents detail from all
-that it sees invents another detail for every rim; that is no frame, so there the sides count.
+outermost line, by colour). A pixel may differ by one level. A network that invents detail invents
+another one in other surroundings. That is no frame; so of such a network only the sides count.
 """
 
 import dataclasses
@@ -20,48 +20,49 @@ from mssnet_edu.tiling import pad, round_up
 __all__ = ["TITLE", "choose", "errors", "record_rim"]
 
 TITLE = "error at the photo's edges, in grey levels, by its rim"
-RIMS_PX = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32)
+RIMS_PX = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
 LEVELS = 1.0  # what may be left
-FAR_PX = 48  # an edge farther away than this, or than a tile's halo, is far enough
+FAR_PX = 32  # an edge farther away than this, or than a tile's halo, is far enough
 FLAT = ((115, 166, 242), (200, 60, 60))  # a sky, a red
-SMALL = ("astronaut", "coffee")  # reduced by 8, to be enlarged
-LARGE = ("astronaut", "real_motion_text")  # to be deblurred
+PHOTO = "astronaut"  # reduced by 8, where it is to be enlarged
 SIDE_PX = {"upscale": 16, "deblur": 64}
 
 
 def errors(network: nn.Module) -> dict[int, dict[str, float]]:
     """Rim in pixels of the photo -> its errors "pixel" and "side", until a pixel's is small enough.
 
-    network: one that restores, with its `info`; of the smallest and the largest factor that it
-    offers, the worse counts.
+    network: one that restores, with its `info`. At the smallest factor that it offers: there, a
+    frame of some pixels of the answer is as many of the photo as it can be.
     """
     info = cast(ModelInfo, network.info)
     photos = _photos(info)
     reference_px = round_up(min(info.halo_px, FAR_PX), info.multiple_of)
-    offered = info.config.get("factors") or (info.factor,)
-    factors = sorted({min(offered), max(offered)})
-    wanted = {factor: _answer(network, photos, factor, reference_px) for factor in factors}
+    factor = min(info.config.get("factors") or (info.factor,))
+    wanted = _answer(network, photos, factor, reference_px)
     found: dict[int, dict[str, float]] = {}
     for rim_px in (px for px in RIMS_PX if px < reference_px):
-        gaps = [255 * (_answer(network, photos, f, rim_px) - wanted[f]) for f in factors]
-        pixel = max(float(_ring(gap, f).abs().max()) for gap, f in zip(gaps, factors, strict=True))
-        side = max(float(_sides(gap).abs().max()) for gap in gaps)
+        gap = 255 * (_answer(network, photos, factor, rim_px) - wanted)
+        pixel, side = (float(part.abs().max()) for part in (_ring(gap, factor), _sides(gap)))
         found[rim_px] = {"pixel": round(pixel, 2), "side": round(side, 2)}
         if pixel <= LEVELS:
             break
     return found
 
 
-def choose(found: dict[int, dict[str, float]]) -> int:
-    """The smallest rim without an error that is seen: of pixels, else of sides.
+def choose(found: dict[int, dict[str, float]], invents: bool = False) -> int:
+    """The smallest rim from which on no frame is seen, of what `errors` returns.
 
-    >>> choose({0: {"pixel": 9, "side": 4}, 2: {"pixel": 5, "side": 1}, 4: {"pixel": 5, "side": 0}})
-    2
+    invents: judge by the sides alone. Raises ValueError if none was enough.
+
+    >>> choose({0: {"pixel": 9, "side": 4}, 2: {"pixel": 5, "side": 1}, 4: {"pixel": 1, "side": 0}})
+    4
     """
-    for error in ("pixel", "side"):
-        if enough := [px for px, row in found.items() if row[error] <= LEVELS]:
-            return min(enough)
-    raise ValueError(f"no rim up to {max(found)} px is enough; measure wider ones.")
+    error = "side" if invents else "pixel"
+    framed = [px for px, row in found.items() if row[error] > LEVELS]
+    enough = [px for px in found if px > max(framed, default=-1)]
+    if not enough:
+        raise ValueError(f"no rim up to {max(found)} px is enough; measure wider ones.")
+    return min(enough)
 
 
 def record_rim(name: str) -> ModelInfo:
@@ -71,22 +72,21 @@ def record_rim(name: str) -> ModelInfo:
     info = catalogue.info(name)
     rows = {error: {f"{px} px": row[error] for px, row in found.items()} for error in found[0]}
     measured = {**info.measured, TITLE: rows}
-    info = dataclasses.replace(info, rim_px=choose(found), measured=measured)
+    invents = info.source_type == "compositeWithTrainedAlgorithmicMedia"
+    info = dataclasses.replace(info, rim_px=choose(found, invents), measured=measured)
     catalogue.write_info(info)
     return info
 
 
 def _photos(info: ModelInfo) -> Tensor:
-    """Flat colours and the middles of photos, as the network is given them: (N, 3, side, side)."""
+    """Flat colours and the middle of a photo, as the network is given them: (N, 3, side, side)."""
     side = round_up(max(SIDE_PX[info.task], info.min_px), info.multiple_of)
     flat = [torch.tensor(levels).view(3, 1, 1).expand(3, side, side) / 255 for levels in FLAT]
-    if info.task == "deblur":
-        photos = [samples.load(name) for name in LARGE]
-    else:
-        whole = (degrade.crop_to_multiple(samples.load(name), 8) for name in SMALL)
-        photos = [images.quantize(degrade.downscale(photo, 8)) for photo in whole]
-    boxes = [((p.shape[-1] - side) // 2, (p.shape[-2] - side) // 2, side, side) for p in photos]
-    return torch.stack([*flat, *map(images.crop, photos, boxes)])
+    photo = samples.load(PHOTO)
+    if info.task == "upscale":
+        photo = images.quantize(degrade.downscale(photo, 8))
+    left, top = ((length - side) // 2 for length in (photo.shape[-1], photo.shape[-2]))
+    return torch.stack([*flat, images.crop(photo, (left, top, side, side))])
 
 
 def _answer(network: nn.Module, photos: Tensor, factor: int, rim_px: int) -> Tensor:
