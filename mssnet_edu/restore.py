@@ -22,7 +22,7 @@ from mssnet_edu import degrade, images, working_size
 from mssnet_edu.memory import trim_heap
 from mssnet_edu.models import load_model
 from mssnet_edu.precision import autocast, choose_precision
-from mssnet_edu.tiling import Tile, Tiling, blend, pad, round_up
+from mssnet_edu.tiling import Tile, Tiling, blend, pad, padded_size, round_up
 
 __all__ = ["FACTORS", "PLAIN", "RECOMMENDED_UPSCALER", "deblur", "upscale"]
 
@@ -105,7 +105,7 @@ def upscale(
     *,
     tile_px: int | None = None,
     progress: bool = False,
-    max_memory_mb: float = 1200,
+    max_memory_mb: float = 1300,
     precision: str | None = None,
     seed: int = 0,
 ) -> Tensor:
@@ -381,10 +381,7 @@ def _run(
     """
     count, _, height, width = batch.shape
     scale = factor // shrink
-    padded_height, padded_width = (
-        round_up(side + 2 * rules.rim_px, rules.multiple_of) for side in (height, width)
-    )
-    size = padded_height, padded_width
+    size = padded_size((height, width), rules.multiple_of, rules.rim_px)
     network = rules.network
     # Not inside inference_mode: its tensors may not be changed by the learner afterwards.
     answer = torch.zeros(count, 3, height * scale, width * scale)

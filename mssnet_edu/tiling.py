@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Tile", "Tiling", "blend", "pad", "round_up"]
+__all__ = ["Tile", "Tiling", "blend", "pad", "padded_size", "round_up"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,16 @@ def round_up(value: float, multiple: int) -> int:
     48
     """
     return math.ceil(value / multiple) * multiple
+
+
+def padded_size(size: tuple[int, int], multiple_of: int, rim_px: int) -> tuple[int, int]:
+    """Height and width of a photo with a rim on each side, on the network's grid.
+
+    >>> padded_size((33, 50), multiple_of=16, rim_px=4)
+    (48, 64)
+    """
+    height, width = (round_up(side + 2 * rim_px, multiple_of) for side in size)
+    return height, width
 
 
 def pad(photo: Tensor, size: tuple[int, int], rim_px: int = 0) -> Tensor:

@@ -1,10 +1,10 @@
 """How far a photo must be mirrored beyond its edges, so that a network's answer has no frame.
 
 The answer to a photo with a rim is compared with the answer to the same photo in the midst of its
-mirror images, where no edge is near. Two errors count, in grey levels, over a photo and flat
-colours: of the worst pixel of the outermost ring, and of a side as a whole (the mean of its
-outermost line, by colour). A pixel may differ by one level. A network that invents detail invents
-another one in other surroundings. That is no frame; so of such a network only the sides count.
+mirror images, where no edge is near. Two errors count, in grey levels: "pixel", of the worst pixel
+of the outermost ring, over a photo and flat colours; and "side", of a flat colour's side as a whole
+(the mean of its outermost line). Neither may exceed one level. A network that invents detail
+invents another one in other surroundings. That is no frame; so of such a network, sides count.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from mssnet_edu import degrade, images, samples
 from mssnet_edu.models import ModelInfo, catalogue
-from mssnet_edu.tiling import pad, round_up
+from mssnet_edu.tiling import pad, padded_size, round_up
 
 __all__ = ["TITLE", "choose", "errors", "record_rim"]
 
 TITLE = "error at the photo's edges, in grey levels, by its rim"
-RIMS_PX = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
+RIMS_PX = (0, 1, 2, 3, 4, 6, 8, 12, 16)
 LEVELS = 1.0  # what may be left
 FAR_PX = 32  # an edge farther away than this, or than a tile's halo, is far enough
 FLAT = ((115, 166, 242), (200, 60, 60))  # a sky, a red
@@ -42,7 +42,8 @@ def errors(network: nn.Module) -> dict[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
     for rim_px in (px for px in RIMS_PX if px < reference_px):
         gap = 255 * (_answer(network, photos, factor, rim_px) - wanted)
-        pixel, side = (float(part.abs().max()) for part in (_ring(gap, factor), _sides(gap)))
+        sides = _sides(gap[: len(FLAT)])
+        pixel, side = (float(part.abs().max()) for part in (_ring(gap, factor), sides))
         found[rim_px] = {"pixel": round(pixel, 2), "side": round(side, 2)}
         if pixel <= LEVELS:
             break
@@ -92,12 +93,12 @@ def _photos(info: ModelInfo) -> Tensor:
 def _answer(network: nn.Module, photos: Tensor, factor: int, rim_px: int) -> Tensor:
     info = cast(ModelInfo, network.info)
     side = photos.shape[-1]
-    padded = round_up(side + 2 * rim_px, info.multiple_of)
+    size = padded_size((side, side), info.multiple_of, rim_px)
     extra = {"factor": factor} if info.config.get("factors") else {}
     if info.config.get("takes_seed"):  # the same numbers everywhere: only the edges may differ
-        extra["noise"] = torch.zeros(len(photos), 1, padded * factor, padded * factor)
+        extra["noise"] = torch.zeros(len(photos), 1, size[0] * factor, size[1] * factor)
     with torch.inference_mode():
-        answer = network(pad(photos, (padded, padded), rim_px), **extra).clamp(0, 1)
+        answer = network(pad(photos, size, rim_px), **extra).clamp(0, 1)
     inner = slice(rim_px * factor, (rim_px + side) * factor)
     return answer[..., inner, inner]
 
