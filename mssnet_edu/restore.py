@@ -336,20 +336,18 @@ def _tiles(
     if options.tile_px is not None:
         if isinstance(options.tile_px, bool) or not isinstance(options.tile_px, int):
             raise ValueError(f"tile_px is {options.tile_px!r}; expected a whole number of pixels.")
-        sides = batch.shape[-2:]
-        if options.tile_px < min(smallest, max(sides)):
+        if options.tile_px < min(smallest, max(batch.shape[-2:])):
             raise ValueError(
                 f"tile_px is {options.tile_px}; {rules.name} needs tiles of at least {smallest} "
                 f"px, because each pixel's answer depends on {rules.halo_px} px around it."
             )
         tile_px = round_up(options.tile_px, rules.multiple_of)
         # a photo that fits into a tile is not cut for the sake of its mirrored rim
-        sides = [max(size) if side <= tile_px else tile_px for side in sides]
+        sides = [max(size) if side <= tile_px else tile_px for side in batch.shape[-2:]]
     elif not rules.bytes_per_px:
         sides = [max(round_up(_UNKNOWN_TILE_PX, rules.multiple_of), smallest)] * 2
     else:
-        padded_mb = 3 * 4 * math.prod(size) / _MB
-        whole_mb = _answer_mb(batch, factor // shrink) + padded_mb
+        whole_mb = _answer_mb(batch, factor // shrink) + 3 * 4 * math.prod(size) / _MB  # and padded
         spare = rules.spare if precision == "float32" else _SPARE
         per_px = (spare * rules.bytes_per_px + _COPIES_BYTES) * factor**2
         sides = tiling.choose(size, (options.max_memory_mb - whole_mb) * _MB / per_px)
@@ -394,8 +392,9 @@ def _run(
         padded, noise = batch, None  # of the photo of the batch that is worked on
         for n, row, column in _progress(jobs, options.progress, label or rules.name):
             if (row, column) == (rows[0], columns[0]):
-                padded = pad(batch[n : n + 1].clamp(0, 1), size, rules.rim_px)
-                noise = _noise(padded, rules, factor, options.seed)
+                photo = batch[n : n + 1].clamp(0, 1)
+                padded = pad(photo, size, rules.rim_px)
+                noise = _noise(photo, size, rules, factor, options.seed)
             tile = padded[..., row.start : row.end, column.start : column.end]
             tile = tile.to(device).contiguous(memory_format=torch.channels_last)
             extra: dict[str, Any] = {"factor": factor} if rules.takes_factor else {}
@@ -432,16 +431,20 @@ def _progress(jobs: list, progress: bool, label: str) -> Iterator:
     return iter(tqdm(jobs, desc=label, unit="tile"))
 
 
-def _noise(padded: Tensor, rules: _Rules, factor: int, seed: int) -> Tensor | None:
+def _noise(
+    photo: Tensor, size: tuple[int, int], rules: _Rules, factor: int, seed: int
+) -> Tensor | None:
     """Random numbers for the whole photo at once, from a network that can draw them beforehand.
 
     Two tiles must see the same random numbers where they overlap, or two different inventions
     would be blended into a blur. So a network may offer `draw_noise(shape, factor, seed)`: noise
-    for a photo of that shape, (N, C, k H, k W) with a whole k, of which each tile is then given its
-    part, as `noise=`. Without it, each tile has a seed of its own: repeatable, but the ramps
-    between tiles are softer than the rest.
+    for a photo of that shape, (N, C, k H, k W) with a whole k. It is mirrored as the photo is, and
+    each tile is given its part, as `noise=`. Without it, each tile has a seed of its own:
+    repeatable, but the ramps between tiles are softer than the rest.
     """
     draw_noise = getattr(rules.network, "draw_noise", None)
     if draw_noise is None or not rules.takes_seed:
         return None
-    return draw_noise(tuple(padded.shape), factor=factor, seed=seed)
+    noise = draw_noise(tuple(photo.shape), factor=factor, seed=seed)
+    k = noise.shape[-1] // photo.shape[-1]
+    return pad(noise, (size[0] * k, size[1] * k), rules.rim_px * k)
