@@ -3,8 +3,9 @@
 The answer to a photo with a rim is compared with the answer to the same photo in the midst of its
 mirror images, where no edge is near. Two errors count, in grey levels: "pixel", of the worst pixel
 of the outermost ring, over a photo and flat colours; and "side", of a flat colour's side as a whole
-(the mean of its outermost line). Neither may exceed one level. A network that invents detail
-invents another one in other surroundings. That is no frame; so of such a network, sides count.
+(the mean of its outermost line, over the mean of all). Neither may exceed one level. A network that
+invents detail invents another one in other surroundings. That is no frame; so of such a network,
+only sides count.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from mssnet_edu.tiling import pad, padded_size, round_up
 __all__ = ["TITLE", "choose", "errors", "record_rim"]
 
 TITLE = "error at the photo's edges, in grey levels, by its rim"
-RIMS_PX = (0, 1, 2, 3, 4, 6, 8, 12, 16)
+RIMS_PX = (0, 1, 2, 3, 4, 6, 8, 12)
 LEVELS = 1.0  # what may be left
 FAR_PX = 32  # an edge farther away than this, or than a tile's halo, is far enough
 FLAT = ((115, 166, 242), (200, 60, 60))  # a sky, a red
@@ -111,6 +112,10 @@ def _ring(gap: Tensor, width_px: int) -> Tensor:
 
 
 def _sides(gap: Tensor) -> Tensor:
-    """The mean of each side's outermost line, by photo and colour: (4, N, 3)."""
+    """The mean of each side's outermost line, by photo and colour: (4, N, 3).
+
+    What is common to the whole picture is no frame, and is taken off.
+    """
+    gap = gap - gap.mean((-2, -1), keepdim=True)
     rows, columns = gap.mean(-1), gap.mean(-2)
     return torch.stack([rows[..., 0], rows[..., -1], columns[..., 0], columns[..., -1]])
