@@ -9,7 +9,7 @@ only sides count.
 """
 
 import dataclasses
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +95,7 @@ def _answer(network: nn.Module, photos: Tensor, factor: int, rim_px: int) -> Ten
     info = cast(ModelInfo, network.info)
     side = photos.shape[-1]
     size = padded_size((side, side), info.multiple_of, rim_px)
-    extra = {"factor": factor} if info.config.get("factors") else {}
+    extra: dict[str, Any] = {"factor": factor} if info.config.get("factors") else {}
     if info.config.get("takes_seed"):  # the same numbers everywhere: only the edges may differ
         extra["noise"] = torch.zeros(len(photos), 1, size[0] * factor, size[1] * factor)
     with torch.inference_mode():
