@@ -224,7 +224,7 @@ def test_a_photo_and_its_mirror_image_meet_without_a_seam(name):
     both = restored(name, torch.cat([photo, photo.flip(-1)], -1))
     gap = alone[..., -1] - both[..., alone.shape[-1] - 1]
     gap = gap.mean(-1) if invents(name) else gap
-    assert float(gap.abs().max()) < 2
+    assert float(gap.abs().max()) < (3 if invents(name) else 2)  # its grain is another draw
 
 
 def test_a_sky_enlarged_by_default_is_that_sky_to_its_corners():
