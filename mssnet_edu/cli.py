@@ -121,7 +121,7 @@ def _add_deblur(commands: Any) -> None:
 
 def _add_upscale(commands: Any) -> None:
     parser = commands.add_parser("upscale", help="enlarge a photo")
-    _add_files(parser, max_memory_mb=1200)
+    _add_files(parser, max_memory_mb=1300)
     parser.add_argument("--scale", type=int, default=8, help="2, 3, 4, 6, 8 or 16; default: 8")
     parser.add_argument("--model", help="a network, bicubic or nearest; default: the course's own")
     parser.add_argument("--seed", type=int, default=0, help="for networks that draw their answer")

@@ -22,7 +22,7 @@ from mssnet_edu import degrade, images, working_size
 from mssnet_edu.memory import trim_heap
 from mssnet_edu.models import load_model
 from mssnet_edu.precision import autocast, choose_precision
-from mssnet_edu.tiling import Tile, Tiling, blend, pad, round_up
+from mssnet_edu.tiling import Tile, Tiling, blend, pad, padded_size, round_up
 
 __all__ = ["FACTORS", "PLAIN", "RECOMMENDED_UPSCALER", "deblur", "upscale"]
 
@@ -33,6 +33,7 @@ PLAIN = ("bicubic", "nearest")  # enlarging without a network
 _RAMP_PX = 16  # how wide two tiles are blended, in pixels of the answer (at least 4 of the photo)
 _UNKNOWN_TILE_PX = 256  # for a network whose memory nobody measured
 _UNKNOWN_HALO_PX = 32
+_UNKNOWN_RIM_PX = 8
 _SPARE = 1.3  # memory in use over counted memory, where nobody measured it, and in bfloat16
 _COPIES_BYTES = 24  # per pixel of the answer: it is clamped and blended, two copies of three floats
 _MB = 1_000_000
@@ -104,7 +105,7 @@ def upscale(
     *,
     tile_px: int | None = None,
     progress: bool = False,
-    max_memory_mb: float = 1200,
+    max_memory_mb: float = 1300,
     precision: str | None = None,
     seed: int = 0,
 ) -> Tensor:
@@ -181,6 +182,7 @@ class _Rules:
     multiple_of: int = 1
     min_px: int = 1
     halo_px: int = _UNKNOWN_HALO_PX
+    rim_px: int = _UNKNOWN_RIM_PX
     bytes_per_px: float = 0
     spare: float = _SPARE
     mends_px: tuple[float, ...] = ()
@@ -229,6 +231,7 @@ def _rules(model: str | Path | nn.Module, task: str) -> _Rules:
         info.multiple_of,
         info.min_px,
         info.halo_px,
+        info.rim_px,
         info.bytes_per_px,
         info.spare or _SPARE,
         info.mends_px,
@@ -326,23 +329,25 @@ def _tiles(
     options: _Options,
     precision: str,
 ) -> list[list[Tile]]:
-    """Where to cut the rows and the columns of a photo, padded to this size."""
+    """Where to cut the rows and the columns of a batch's photos, padded to this size."""
     ramp_px = max(_RAMP_PX // factor, 4)
     tiling = Tiling(rules.halo_px, ramp_px, rules.multiple_of, rules.min_px)
     smallest = tiling.smallest_px
     if options.tile_px is not None:
         if isinstance(options.tile_px, bool) or not isinstance(options.tile_px, int):
             raise ValueError(f"tile_px is {options.tile_px!r}; expected a whole number of pixels.")
-        if options.tile_px < min(smallest, max(size)):
+        if options.tile_px < min(smallest, max(batch.shape[-2:])):
             raise ValueError(
                 f"tile_px is {options.tile_px}; {rules.name} needs tiles of at least {smallest} "
                 f"px, because each pixel's answer depends on {rules.halo_px} px around it."
             )
-        sides = [round_up(options.tile_px, rules.multiple_of)] * 2
+        tile_px = round_up(options.tile_px, rules.multiple_of)
+        # a photo that fits into a tile is not cut for the sake of its mirrored rim
+        sides = [max(size) if side <= tile_px else tile_px for side in batch.shape[-2:]]
     elif not rules.bytes_per_px:
         sides = [max(round_up(_UNKNOWN_TILE_PX, rules.multiple_of), smallest)] * 2
     else:
-        whole_mb = _answer_mb(batch, factor // shrink) + _answer_mb(batch[:1], 1)  # and padded
+        whole_mb = _answer_mb(batch, factor // shrink) + 3 * 4 * math.prod(size) / _MB  # and padded
         spare = rules.spare if precision == "float32" else _SPARE
         per_px = (spare * rules.bytes_per_px + _COPIES_BYTES) * factor**2
         sides = tiling.choose(size, (options.max_memory_mb - whole_mb) * _MB / per_px)
@@ -374,7 +379,7 @@ def _run(
     """
     count, _, height, width = batch.shape
     scale = factor // shrink
-    size = round_up(height, rules.multiple_of), round_up(width, rules.multiple_of)
+    size = padded_size((height, width), rules.multiple_of, rules.rim_px)
     network = rules.network
     # Not inside inference_mode: its tensors may not be changed by the learner afterwards.
     answer = torch.zeros(count, 3, height * scale, width * scale)
@@ -387,8 +392,9 @@ def _run(
         padded, noise = batch, None  # of the photo of the batch that is worked on
         for n, row, column in _progress(jobs, options.progress, label or rules.name):
             if (row, column) == (rows[0], columns[0]):
-                padded = pad(batch[n : n + 1].clamp(0, 1), size)
-                noise = _noise(padded, rules, factor, options.seed)
+                photo = batch[n : n + 1].clamp(0, 1)
+                padded = pad(photo, size, rules.rim_px)
+                noise = _noise(photo, size, rules, factor, options.seed)
             tile = padded[..., row.start : row.end, column.start : column.end]
             tile = tile.to(device).contiguous(memory_format=torch.channels_last)
             extra: dict[str, Any] = {"factor": factor} if rules.takes_factor else {}
@@ -411,7 +417,8 @@ def _run(
             result = result.float().clamp(0, 1)  # as seen, before it is averaged or blended
             if shrink > 1:
                 result = F.avg_pool2d(result, shrink)
-            blend(answer[n : n + 1], result.to(answer.device), row, column, scale)
+            result = result.to(answer.device)
+            blend(answer[n : n + 1], result, row, column, scale, rules.rim_px)
     trim_heap()
     return answer.clamp_(0, 1).to(batch.device)  # blending may round to 1 + 1e-7
 
@@ -424,16 +431,20 @@ def _progress(jobs: list, progress: bool, label: str) -> Iterator:
     return iter(tqdm(jobs, desc=label, unit="tile"))
 
 
-def _noise(padded: Tensor, rules: _Rules, factor: int, seed: int) -> Tensor | None:
+def _noise(
+    photo: Tensor, size: tuple[int, int], rules: _Rules, factor: int, seed: int
+) -> Tensor | None:
     """Random numbers for the whole photo at once, from a network that can draw them beforehand.
 
     Two tiles must see the same random numbers where they overlap, or two different inventions
     would be blended into a blur. So a network may offer `draw_noise(shape, factor, seed)`: noise
-    for a photo of that shape, (N, C, k H, k W) with a whole k, of which each tile is then given its
-    part, as `noise=`. Without it, each tile has a seed of its own: repeatable, but the ramps
-    between tiles are softer than the rest.
+    for a photo of that shape, (N, C, k H, k W) with a whole k. It is mirrored as the photo is, and
+    each tile is given its part, as `noise=`. Without it, each tile has a seed of its own:
+    repeatable, but the ramps between tiles are softer than the rest.
     """
     draw_noise = getattr(rules.network, "draw_noise", None)
     if draw_noise is None or not rules.takes_seed:
         return None
-    return draw_noise(tuple(padded.shape), factor=factor, seed=seed)
+    noise = draw_noise(tuple(photo.shape), factor=factor, seed=seed)
+    k = noise.shape[-1] // photo.shape[-1]
+    return pad(noise, (size[0] * k, size[1] * k), rules.rim_px * k)

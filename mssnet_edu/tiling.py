@@ -5,6 +5,9 @@ surroundings only as far as the network's receptive field reaches, so a photo ca
 tiles, each with a *halo* of context that is computed and thrown away. Neighbouring answers are
 cross-faded over a narrow ramp, because a halo that holds most of the context still leaves a trace.
 
+At the photo's own edges there is no context: most networks see black there, and answer with a
+frame. So a photo is mirrored beyond its edges, and this *rim* is computed and thrown away, too.
+
 All lengths are pixels of the network's input; `blend` alone knows that the answer may be larger.
 """
 
@@ -13,10 +16,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Tile", "Tiling", "blend", "pad", "round_up"]
+__all__ = ["Tile", "Tiling", "blend", "pad", "padded_size", "round_up"]
 
 
 @dataclass(frozen=True)
@@ -132,39 +134,53 @@ def round_up(value: float, multiple: int) -> int:
     return math.ceil(value / multiple) * multiple
 
 
-def pad(photo: Tensor, size: tuple[int, int]) -> Tensor:
-    """Mirror the lower and right edge to fill the size; repeat it where a mirror is too short.
+def padded_size(size: tuple[int, int], multiple_of: int, rim_px: int) -> tuple[int, int]:
+    """Height and width of a photo with a rim on each side, on the network's grid.
 
-    photo: (N, 3, H, W) -> (N, 3, *size).
+    >>> padded_size((33, 50), multiple_of=16, rim_px=4)
+    (48, 64)
     """
-    height, width = photo.shape[-2:]
-    down, right = size[0] - height, size[1] - width
-    if not (down or right):
-        return photo
-    mode = "reflect" if down < height and right < width else "replicate"
-    return F.pad(photo, (0, right, 0, down), mode=mode)
+    height, width = (round_up(side + 2 * rim_px, multiple_of) for side in size)
+    return height, width
 
 
-def blend(answer: Tensor, result: Tensor, row: Tile, column: Tile, scale: int = 1) -> None:
+def pad(photo: Tensor, size: tuple[int, int], rim_px: int = 0) -> Tensor:
+    """Mirror a photo beyond its edges to fill the size, again and again where it is too short.
+
+    photo: (N, 3, H, W) -> (N, 3, *size), with rim_px above and to the left, the rest below and to
+    the right. The outermost pixels are repeated, as in a photo laid beside its mirror image.
+
+    >>> pad(torch.arange(3.0).expand(1, 3, 3, 3), (3, 8), rim_px=0)[0, 0, 0]
+    tensor([0., 1., 2., 2., 1., 0., 0., 1.])
+    """
+    for axis, whole in zip((-2, -1), size, strict=True):
+        length = photo.shape[axis]
+        if whole != length:
+            at = torch.arange(-rim_px, whole - rim_px, device=photo.device) % (2 * length)
+            photo = photo.index_select(axis, torch.minimum(at, 2 * length - 1 - at))
+    return photo
+
+
+def blend(
+    answer: Tensor, result: Tensor, row: Tile, column: Tile, scale: int = 1, rim_px: int = 0
+) -> None:
     """Add what a tile keeps of its result to the answer, in place, weighted along the ramps.
 
     answer: (N, C, scale H, scale W), zeros at first; result: the tile's (N, C, scale h, scale w).
-    What reaches beyond the answer, the photo's padding, is left out.
+    The tiles are those of a photo with a rim of rim_px above and to the left. What reaches beyond
+    the answer, the photo's padding, is left out.
     """
-    height, width = answer.shape[-2:]
-    rows = slice((row.keep_from - row.start) * scale, (row.keep_to - row.start) * scale)
-    columns = slice(
-        (column.keep_from - column.start) * scale, (column.keep_to - column.start) * scale
-    )
-    result = result[..., rows, columns]
-    if row.fade_in or row.fade_out:
-        result = result * _window(row, scale)[:, None]
-    if column.fade_in or column.fade_out:
-        result = result * _window(column, scale)
-    top, left = row.keep_from * scale, column.keep_from * scale
-    bottom, right = min(row.keep_to * scale, height), min(column.keep_to * scale, width)
-    if bottom > top and right > left:
-        answer[..., top:bottom, left:right] += result[..., : bottom - top, : right - left]
+    for axis, tile in ((-2, row), (-1, column)):
+        start, stop = ((keep - rim_px) * scale for keep in (tile.keep_from, tile.keep_to))
+        first, last = max(start, 0), min(stop, answer.shape[axis])
+        if last <= first:
+            return
+        answer = answer.narrow(axis, first, last - first)
+        result = result.narrow(axis, first + (rim_px - tile.start) * scale, last - first)
+        if tile.fade_in or tile.fade_out:
+            weight = _window(tile, scale)[first - start : last - start]
+            result = result * (weight[:, None] if axis == -2 else weight)
+    answer += result
 
 
 def _window(tile: Tile, scale: int) -> Tensor:

@@ -97,7 +97,7 @@ def export(folder: Path, out: Path | None = None) -> ModelInfo:
         ablation,
         out,
         **PROVENANCE,
-        **SETTINGS["deblur"] | {"name": NAME, "architecture": NAME, "halo_px": 64},
+        **SETTINGS["deblur"] | {"name": NAME, "architecture": NAME, "halo_px": 64, "rim_px": 12},
         config=config,
         summary="Small MSSNets for notebook 03: the full one, and one without each of the three "
         "remedies, each trained alike with the same seeds. For comparison, not for use.",

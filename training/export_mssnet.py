@@ -43,6 +43,7 @@ SETTINGS = {
         "multiple_of": 16,
         "min_px": 32,
         "halo_px": 96,
+        "rim_px": 12,
         "source_type": "algorithmicallyEnhanced",
     },
     "upscale": {
@@ -52,6 +53,7 @@ SETTINGS = {
         "multiple_of": 8,
         "min_px": 16,
         "halo_px": 16,
+        "rim_px": 4,
         "source_type": "algorithmicallyEnhanced",
     },
 }
@@ -88,6 +90,7 @@ CARDS = {
     "upscale8-realism": {
         "name": "mssnet-x8-realism",
         **SETTINGS["upscale"],
+        "rim_px": 1,
         "source_type": "compositeWithTrainedAlgorithmicMedia",
         "summary": "MSSNet, trained by this course to enlarge so that the answer looks real. It "
         "draws one of many possible answers; the seed picks which.",

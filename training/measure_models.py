@@ -4,6 +4,7 @@ python -m training.measure_models               all networks, a few minutes
 python -m training.measure_models rrdn-x8       one
 python -m training.measure_models --context rrdn-x8    also the context that a tile needs (slow)
 python -m training.measure_models --memory      only the memory that tiles need, of all that restore
+python -m training.measure_models --rim         only how far photos are mirrored beyond their edges
 
 Each network is measured in a process of its own, so that its peak memory is its own. Seconds are
 processor time on one core, the best of three; they tell the order of size, not more.
@@ -30,6 +31,7 @@ from mssnet_edu import degrade, images, metrics, restore, samples
 from mssnet_edu.models import ModelInfo, catalogue
 from mssnet_edu.models.classifier import top_classes
 from mssnet_edu.tiling import round_up
+from training.rim import record_rim
 
 __all__ = [
     "bytes_per_px",
@@ -268,14 +270,18 @@ def main() -> None:
     parser.add_argument(
         "--memory", action="store_true", help="only the memory of those that restore"
     )
+    parser.add_argument("--rim", action="store_true", help="only the rim of those that restore")
     args = parser.parse_args()
     names = []
     for info in map(catalogue.info, args.names):
-        if info.task in {"deblur", "upscale"}:
+        restores = info.task in {"deblur", "upscale"}
+        if restores and not args.memory:
+            print(f"{info.name}: a photo's edges are mirrored by {record_rim(info.name).rim_px} px")
+        if restores and not args.rim:
             found = record_memory(info.name)
             times = f", in float32 {found.spare} times as much" if found.spare else ""
             print(f"{info.name}: {found.bytes_per_px} bytes for each pixel of the answer{times}")
-        if args.memory:
+        if args.memory or args.rim:
             continue
         if info.task in TASKS and not info.architecture.startswith("mssnet"):
             names.append(info.name)

@@ -57,6 +57,16 @@ def _started() -> tuple[Any, int]:
     pyvips.block_untrusted_set(True)
     pyvips.cache_set_max(0)  # a photo is read once; the cache would keep it in memory
     logging.getLogger("pyvips").setLevel(logging.ERROR)  # or each oddity of a file is a line
+
+    def text(pointer: Any) -> str:
+        return (
+            ""
+            if pointer == pyvips.ffi.NULL
+            else pyvips.ffi.string(pointer).decode(errors="replace")
+        )
+
+    # libvips quotes what stands in a file; pyvips would fail on words that are not UTF-8
+    pyvips._to_string = pyvips.error._to_string = text  # of its log, and of its errors
     return pyvips, os.getpid()
 
 
@@ -151,12 +161,12 @@ def _decoded(
     image = loader(blob, **{"access": "sequential", "fail_on": "error"} | options)
     if image.width * image.height > max_pixels:
         raise _too_large(name, image.width, image.height, max_pixels)
-    fields = set(image.get_fields())
-    profile = image.get("icc-profile-data") if "icc-profile-data" in fields else None
+    # not get_fields(): the names of a PNG's texts are among them, and need not be UTF-8
+    profile = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
     space = {"PNG": colour.of_png, "HEIF": colour.of_boxes}.get(kind, lambda blob: None)(blob)
     if kind == "PNG" and space:
         profile = None  # a chunk cICP outranks the profile
-    elif "exif-data" in fields:
+    elif image.get_typeof("exif-data"):
         space = space or colour.of_exif(image.get("exif-data"))
     if tags.get(_EXTRA_SAMPLES, (1,))[0] == 0:  # extra channels that are no alpha
         image = image[: 4 if image.interpretation == "cmyk" else min(image.bands - 1, 3)]
@@ -225,7 +235,7 @@ def _to_srgb(image: Any, source: bytes | ColourSpace, colours: int) -> Any:
 
 
 def _upright(image: Any) -> np.ndarray:
-    if "orientation" in image.get_fields() and image.get("orientation") > 1:
+    if image.get_typeof("orientation") and image.get("orientation") > 1:
         image = image.copy_memory().autorot()
     return image.numpy()
 

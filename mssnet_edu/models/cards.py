@@ -25,7 +25,9 @@ class ModelInfo:
     An upscaler enlarges ``factor`` times; every other network has factor 1. A photo must measure a
     multiple of ``multiple_of`` px and at least ``min_px`` on each side. ``halo_px`` is the context,
     in input pixels, that a tile needs on each side so that its middle comes out nearly as in the
-    whole (see `tiling`, which blends what is left of the difference). ``bytes_per_px`` is the
+    whole (see `tiling`, which blends what is left of the difference). ``rim_px`` is how far a photo
+    is mirrored beyond its edges, in input pixels, so that its answer has no frame (measured by
+    training/rim.py). ``bytes_per_px`` is the
     memory that all tensors hold at the worst moment, for each pixel of the answer; 0 if nobody
     measured it. ``spare`` is how many times as much a process takes in float32, with scratch space
     and gaps in the heap; 0 if nobody measured it. Both decide how large tiles may be (see
@@ -52,6 +54,7 @@ class ModelInfo:
     multiple_of: int = 1
     min_px: int = 1
     halo_px: int = 0
+    rim_px: int = 0
     bytes_per_px: float = 0
     spare: float = 0
     mends_px: tuple[float, ...] = ()
@@ -80,6 +83,8 @@ def render_card(info: ModelInfo) -> str:
         photo += f", a multiple of {info.multiple_of} px"
     if info.halo_px:
         photo += f"; a tile needs {info.halo_px} px of context"
+    if info.rim_px:
+        photo += f"; its edges are mirrored by {info.rim_px} px, which are cut off again"
     facts = {
         "task": info.task if info.factor == 1 else f"{info.task}, {info.factor}x",
         "architecture": f"{info.architecture} {config}".strip(),

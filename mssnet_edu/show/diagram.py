@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from mssnet_edu import images
 from mssnet_edu.show import look
 from mssnet_edu.show.look import Figure
+from mssnet_edu.tiling import pad, padded_size
 
 __all__ = ["workflow"]
 
@@ -78,20 +78,26 @@ def workflow(
     return Figure(look.html.card(html.flow(parts), alt), alt)
 
 
-def _padding(model, photo):
-    """What is missing to sides that the network can halve: columns, rows."""
-    multiple = getattr(getattr(model, "info", None), "multiple_of", 1)
-    return -photo.shape[-1] % multiple, -photo.shape[-2] % multiple, multiple
+def _grid(model):
+    """What sides must be a multiple of, and how far the edges are mirrored, in pixels."""
+    info = getattr(model, "info", None)
+    return getattr(info, "multiple_of", 1), getattr(info, "rim_px", 0)
+
+
+def _padded_size(model, photo):
+    return padded_size(photo.shape[-2:], *_grid(model))
 
 
 def _preprocess(model, photo, options):
     """Steps up to the network: their HTML, the network itself, its input, its options."""
     x = images.as_batch(photo)
     steps = [html.shape(photo.shape), html.step("stack as a batch of 1"), html.shape(x.shape)]
-    columns, rows, multiple = _padding(model, photo)
-    x = F.pad(x, (0, columns, 0, rows), "reflect")
-    if columns or rows:
-        steps += [html.step(f"mirror the edges: sides a multiple of {multiple}")]
+    multiple, rim = _grid(model)
+    x = pad(x, _padded_size(model, photo), rim)
+    if x.shape[-2:] != photo.shape[-2:]:
+        reasons = [f"by {rim} px against a frame"] * (rim > 0)
+        reasons += [f"to sides that are a multiple of {multiple}"] * (multiple > 1)
+        steps += [html.step(f"mirror the edges, {' and '.join(reasons)}")]
         steps += [html.shape(x.shape), _thumbnail("with mirrored edges", x)]
     if not hasattr(model, "enlarge"):
         return steps, model, x, options
@@ -124,11 +130,11 @@ def _postprocess(model, photo, output):
     limits = (float(output.min()), float(output.max()))
     span = " … ".join(f"{round(v, 2) + 0.0:.2f}" for v in limits).replace("-", "−")
     steps = [html.shape(output.shape), span, _thumbnail("what the network gives", output)]
-    columns, rows, _ = _padding(model, photo)
-    if columns or rows:
-        width, height = look.size_of(photo)
-        factor = output.shape[-1] // (width + columns)
-        output = output[..., : height * factor, : width * factor]
+    padded = _padded_size(model, photo)
+    if padded != photo.shape[-2:]:
+        factor, rim = output.shape[-1] // padded[1], _grid(model)[1]
+        rows, columns = (slice(rim * factor, (rim + n) * factor) for n in photo.shape[-2:])
+        output = output[..., rows, columns]
         steps += [html.step("cut the mirrored edges off"), html.shape(output.shape)]
     answer = output[0].clamp(0, 1)
     return [*steps, html.step("clamp to 0 … 1, unstack"), html.shape(answer.shape)], answer

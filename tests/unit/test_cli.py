@@ -41,6 +41,7 @@ class Network(nn.Module):
             multiple_of=1,
             min_px=4,
             halo_px=0,
+            rim_px=0,
             bytes_per_px=100,
             spare=0,
             mends_px=(),

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from mssnet_edu import images
+from mssnet_edu.images import decoding
 
 CASES = Path(__file__).with_name("cases")
 LINEAR = Image.open(CASES / "linear_srgb_profile.png").info["icc_profile"]
@@ -490,6 +491,26 @@ def test_png_with_a_damaged_or_huge_chunk_beside_its_pixels(name):
         assert colour(images.decode(png(flat(200, 60, 60), 2, extra))) == [200, 60, 60]
 
 
+@pytest.mark.parametrize("name", [b"tEXt", b"zTXt", b"iTXt"])
+@pytest.mark.parametrize("key", [b"Gr\xf6\xdfe", b"\xff\xfe", b"a" * 79])
+def test_png_with_texts_that_are_not_utf8(name, key):
+    """The standard's own letters for a text's name are those of Latin-1."""
+    wrong_sum = chunk(name, key + b"\0\xe9")[:-1] + b"x"
+    for extra in (chunk(name, key + b"\0\0\0\0\xe9"), wrong_sum):
+        assert colour(images.decode(png(flat(200, 60, 60), 2, extra))) == [200, 60, 60]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_what_libvips_says_of_a_file_need_not_be_utf8():
+    pyvips_module = decoding._vips()
+    assert (
+        pyvips_module.error._to_string(pyvips_module.ffi.new("char[]", b"t\xe9xt")) == "t\ufffdxt"
+    )
+    # a critical chunk with a strange name is quoted both in the log and in the error
+    with pytest.raises(images.PhotoError, match="damaged or incomplete"):
+        images.decode(png(flat(200, 60, 60), 2, chunk(b"T\xc9\xc9T", b"x")))
+
+
 def test_damaged_exif_and_profiles_in_jpeg_and_webp():
     for kind in ("JPEG", "WEBP"):
         for junk in (
@@ -563,6 +584,7 @@ def test_a_forked_process_says_so_instead_of_waiting():
     code = """
 import multiprocessing, sys
 from mssnet_edu import images
+from mssnet_edu.images import decoding
 def read():
     try:
         images.load(sys.argv[1])
@@ -586,6 +608,7 @@ def test_a_photo_is_held_once_and_a_half(tmp_path):
     code = """
 import resource, sys
 from mssnet_edu import images
+from mssnet_edu.images import decoding
 images.load(sys.argv[2])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 photo = images.load(sys.argv[1])

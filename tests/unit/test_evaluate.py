@@ -410,7 +410,7 @@ def test_a_training_run_is_evaluated_as_it_would_be_exported(tmp_path, recipe, c
         next(loaded.parameters()), next(network.parameters()), atol=1e-3, rtol=1e-3
     )
     shipped = models.info(export_mssnet.CARDS[recipe]["name"])
-    for setting in ("task", "factor", "multiple_of", "min_px", "halo_px", "source_type"):
+    for setting in ("task", "factor", "multiple_of", "min_px", "halo_px", "rim_px", "source_type"):
         assert getattr(loaded.info, setting) == getattr(shipped, setting), setting
     assert loaded.info.config.get("takes_seed") == shipped.config.get("takes_seed")
 

@@ -1,5 +1,6 @@
 """restore: any size, tiles without seams, a memory cap that says what to do."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mssnet_edu import images, models, restore
-from mssnet_edu.tiling import round_up
+from mssnet_edu import images, models, restore, samples
+from mssnet_edu.tiling import pad, round_up
 
 
 def rules(task, factor=1, **changes):
@@ -20,6 +21,7 @@ def rules(task, factor=1, **changes):
         "multiple_of": 1,
         "min_px": 1,
         "halo_px": 4,
+        "rim_px": 0,
         "bytes_per_px": 100,
         "spare": 0,
         "mends_px": (),
@@ -142,6 +144,93 @@ def test_tile_px_too_small_or_odd_is_refused():
         restore.deblur(torch.rand(3, 300, 300), network, tile_px=60)
     with pytest.raises(ValueError, match="whole number of pixels"):
         restore.deblur(torch.rand(3, 300, 300), network, tile_px=100.5)
+
+
+# ------------------------------------------------------------------------------------- the rim
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("multiple", [1, 8])
+@pytest.mark.parametrize("tile_px", [None, 56])
+def test_a_rim_is_as_good_as_mirror_images_all_around(factor, multiple, tile_px):
+    task = "deblur" if factor == 1 else "upscale"
+    call = restore.deblur if factor == 1 else lambda p, m, **k: restore.upscale(p, factor, m, **k)
+    photo = torch.rand(3, 60, 77, generator=torch.Generator().manual_seed(1))
+    # laid beside its mirror images: more than the network sees, and on its grid
+    around = pad(photo[None], (60 + 56, 80 + 56), 24)[0]
+    middle = slice(24 * factor, 84 * factor), slice(24 * factor, 101 * factor)
+    wanted = call(around, Convolutions(factor, task, multiple_of=multiple))[:, *middle]
+    network = Convolutions(factor, task, multiple_of=multiple, rim_px=4)
+    answer = call(photo, network, tile_px=tile_px)
+    torch.testing.assert_close(answer, wanted, rtol=0, atol=1e-5)
+    assert len(network.shapes) > 1 or tile_px is None
+    framed = call(photo, Convolutions(factor, task, multiple_of=multiple), tile_px=tile_px)
+    assert float((framed - wanted).abs().max()) > 0.01  # without a rim, the edges are seen
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (3, 2), (40, 3)])
+def test_a_photo_smaller_than_its_rim(height, width):
+    photo = torch.rand(3, height, width)
+    answer = restore.upscale(photo, 2, Repeat(2, rim_px=8, multiple_of=16))
+    assert torch.equal(answer, photo.repeat_interleave(2, 1).repeat_interleave(2, 2))
+
+
+def test_a_photo_that_fits_into_a_tile_is_not_cut_for_its_rim():
+    network = Convolutions(2, rim_px=8)
+    restore.upscale(torch.rand(3, 40, 64), 2, network, tile_px=64)
+    assert network.shapes == [(1, 3, 56, 80)]
+
+
+RESTORING = [*models.names("deblur"), *models.names("upscale")]
+
+
+# at the edges of the others' answers a frame may be left
+WITH_RIM = [name for name in RESTORING if models.info(name).rim_px]
+
+
+def restored(name, photo):
+    """A photo as a network restores it, in levels: deblurred, or enlarged by its least factor."""
+    info = models.info(name)
+    if info.task == "deblur":
+        return 255 * restore.deblur(photo, name, size=1, precision="float32")
+    factor = min(info.config.get("factors") or (info.factor,))
+    return 255 * restore.upscale(photo, factor, name, precision="float32")
+
+
+def invents(name):
+    """Other surroundings, other inventions: at the edges, only the mean can be compared."""
+    return models.info(name).source_type == "compositeWithTrainedAlgorithmicMedia"
+
+
+@pytest.mark.parametrize("name", WITH_RIM)
+def test_flat_colours_keep_their_colour_to_the_edge(name):
+    side = max(24, models.info(name).min_px)
+    for levels in ((115, 166, 242), (200, 60, 60)):
+        answer = restored(name, torch.tensor(levels).view(3, 1, 1).expand(3, side, side) / 255)
+        third = answer.shape[-1] // 3
+        middle = answer[:, third:-third, third:-third].mean((1, 2))
+        for turns in range(4):
+            line = answer.rot90(turns, (1, 2))[:, 0]
+            line = line.mean(1, keepdim=True) if invents(name) else line
+            assert float((line - middle[:, None]).abs().max()) < 2
+
+
+@pytest.mark.parametrize("name", WITH_RIM)
+def test_a_photo_and_its_mirror_image_meet_without_a_seam(name):
+    info = models.info(name)
+    side = round_up(max(24, info.min_px), info.multiple_of)
+    photo = samples.load("cat")[:, 100 : 100 + side, 150 : 150 + side]
+    alone = restored(name, photo)
+    both = restored(name, torch.cat([photo, photo.flip(-1)], -1))
+    gap = alone[..., -1] - both[..., alone.shape[-1] - 1]
+    gap = gap.mean(-1) if invents(name) else gap
+    assert float(gap.abs().max()) < (3 if invents(name) else 2)  # its grain is another draw
+
+
+def test_a_sky_enlarged_by_default_is_that_sky_to_its_corners():
+    sky = images.load(Path(__file__).with_name("cases") / "flat_sky.png")
+    answer = 255 * restore.upscale(sky, 8)
+    assert float((answer - torch.tensor([115, 166, 242]).view(3, 1, 1)).abs().max()) < 2
 
 
 # ---------------------------------------------------------------------------- sizes and shapes
@@ -459,7 +548,7 @@ def test_a_network_is_left_as_it_was(layout):
     assert state() == before
 
 
-@pytest.mark.parametrize("name", [*models.names("deblur"), *models.names("upscale")])
+@pytest.mark.parametrize("name", RESTORING)
 def test_the_cards_memory_is_the_measured_one(name):
     from training.measure_models import bytes_per_px
 

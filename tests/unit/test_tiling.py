@@ -1,5 +1,6 @@
 """tiling: tiles that fit the memory, waste little, and meet without seams."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,9 +64,31 @@ def test_padding_is_left_out_of_the_answer():
     assert torch.equal(answer, torch.ones_like(answer))
 
 
-def test_padding_mirrors_where_it_can():
+@pytest.mark.parametrize("side", [1, 2, 5, 14])
+@pytest.mark.parametrize("rim", [0, 1, 3, 20])
+def test_padding_mirrors_on_all_sides(side, rim):
+    photo, (below, beside) = torch.rand(1, 3, side, 6), (2, 7)
+    size = rim + side + below, rim + 6 + beside
+    wanted = np.pad(photo, ((0, 0), (0, 0), (rim, below), (rim, beside)), mode="symmetric")
+    assert np.array_equal(pad(photo, size, rim), wanted)
+
+
+def test_nothing_is_copied_where_nothing_is_to_be_added():
     photo = torch.rand(1, 3, 14, 16)
-    assert torch.equal(pad(photo, (16, 16))[..., 14, :], photo[..., 12, :])
-    assert torch.equal(pad(photo[..., :2, :], (8, 16))[..., 7, :], photo[..., 1, :])
     assert pad(photo, (14, 16)) is photo
     assert round_up(33, 16) == 48
+
+
+@pytest.mark.parametrize("side", [24, 32, 64])
+def test_tiles_of_a_photo_with_a_rim_put_it_together_again(side):
+    photo, rim_px, scale = torch.rand(1, 3, 37, 50), 5, 2
+    padded = pad(photo, (48, 64), rim_px)
+    tiling = Tiling(halo_px=2, ramp_px=4, multiple_of=8)
+    answer = torch.zeros(1, 3, 37 * scale, 50 * scale)
+    for row in tiling.cut(48, side):
+        for column in tiling.cut(64, side):
+            part = padded[..., row.start : row.end, column.start : column.end]
+            large = part.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+            blend(answer, large, row, column, scale, rim_px)
+    wanted = photo.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    torch.testing.assert_close(answer, wanted)

@@ -128,6 +128,7 @@ def main() -> None:
         "resizing and JPEG simulated. The package does not say more.",
         factor=4,
         halo_px=80,
+        rim_px=12,
         source_type="compositeWithTrainedAlgorithmicMedia",
         failures=[
             "It invents. The astronaut's head, reduced to 48 x 48 px, comes back sharp and "

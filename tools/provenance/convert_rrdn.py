@@ -95,6 +95,7 @@ def main() -> None:
         "vary_cFalse_epoch494). How the pictures were reduced is not documented.",
         factor=8,
         halo_px=12,
+        rim_px=6,
         source_type="algorithmicallyEnhanced",
         failures=[
             "Faces, fur and letters stay soft: what 8x8 pixels averaged away does not come back. "
