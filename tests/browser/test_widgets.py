@@ -148,7 +148,12 @@ def player(page):
 
 def test_stage_player_by_buttons(player, shot, look):
     said, views = player.locator(".mss-said"), player.locator(".mss-view img")
+    gains = player.locator(".mss-value:visible", has_text=re.compile(r"\d"))
+    expect(said).to_contain_text("The blurred photo: PSNR")  # nothing is given away
+    expect(gains).to_have_count(0)
+    player.get_by_role("button", name=re.compile("^S3-U3")).click()
     expect(said).to_contain_text("S3-U3: PSNR")
+    expect(gains).to_have_count(6)
     last = [views.nth(i).get_attribute("src") for i in range(2)]
     player.get_by_role("button", name="previous stage").click()
     expect(said).to_contain_text("S3-U2")
@@ -159,6 +164,10 @@ def test_stage_player_by_buttons(player, shot, look):
     player.get_by_role("slider").fill("3")
     expect(said).to_contain_text("S2-U2")
     shot("stage_player", player)
+    so_far = look(player.locator(".mss-view").last)
+    player.get_by_role("button", name="by this stage").click()
+    look(player.locator(".mss-view").last, so_far)
+    expect(player).to_contain_text("brighter than before this stage")
     before = look(player.locator(".mss-view").first)
     player.locator(".mss-view").first.click(position={"x": 60, "y": 60})
     look(player.locator(".mss-view").first, before)

@@ -375,6 +375,11 @@ def test_player_measures_each_stage(cat, network):
         assert step["gain"] == pytest.approx(
             me.metrics.psnr(result.photo.clamp(0, 1), cat) - start, abs=1e-3
         )
+    assert player.step == 0  # the photo, before any stage
+    after_u1, after_u2 = results[3].residual, results[4].residual
+    added, limit = me.images.luma(after_u2 - after_u1), player.limits[1] / 255
+    map_of_u2 = me.images.to_pillow(colormaps.diverging(added, limit))
+    assert np.array_equal(pixels(player.steps[5]["added"]), np.array(map_of_u2))
     assert "at half size" in player.steps[1]["note"]
     assert pixels(player.steps[1]["photo"]).shape == (24, 32, 3)
     assert np.array_equal(pixels(player.steps[0]["photo"]), np.array(me.images.to_pillow(blurred)))

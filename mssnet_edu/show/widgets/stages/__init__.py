@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["StagePlayer", "stage_player"]
 
 WIDTH_PX = 440
-MAX_PX = 1_000_000  # of one picture; there are fourteen
+MAX_PX = 1_000_000  # of one picture; there are twenty-one
 WORKS_AT = {"S1": "quarter size", "S2": "half size", "S3": "full size"}
 
 
@@ -34,7 +34,7 @@ class StagePlayer(StaticFallback):
     shape = traitlets.List(traitlets.Int()).tag(sync=True)  # width, height of the photo
     bars = traitlets.Unicode().tag(sync=True)  # what the bars say
     signed = traitlets.Bool().tag(sync=True)  # do they go both ways?
-    limit = traitlets.Float().tag(sync=True)  # of the change map: full colour, in grey levels
+    limits = traitlets.List(traitlets.Float()).tag(sync=True)  # full colour of the two kinds of map
     alt = traitlets.Unicode().tag(sync=True)
 
     def still(self) -> look.Figure:
@@ -56,6 +56,8 @@ def stage_player(
     alt: str | None = None,
 ) -> StagePlayer:
     """Run MSSNet once and step through its stages: picture so far, what was changed, the gain.
+
+    It opens on the photo, and a stage's bar appears when the learner has come to it.
 
     model: an MSSNet, as `me.load_model("mssnet-deblur")` gives; anything with `stages(photo)` that
     yields results with name, scale, photo, residual and seconds. photo: (3, H, W), sRGB in [0, 1].
@@ -82,7 +84,8 @@ def stage_player(
         results = list(model.stages(photo[None]))
     photos = [photo, *(result.photo[0].clamp(0, 1) for result in results)]
     residuals = [torch.zeros_like(photo[:1]), *(images.luma(r.residual[0]) for r in results)]
-    limit = _color_limit(residuals[1:])
+    added = [residuals[0], *(_added(*pair) for pair in zip(residuals, residuals[1:], strict=False))]
+    limits = [_color_limit(residuals[1:]), _color_limit(added[2:])]
     steps = []
     for i, (picture, residual) in enumerate(zip(photos, residuals, strict=True)):
         result = results[i - 1] if i else None
@@ -93,7 +96,8 @@ def stage_player(
                 "scale": result.scale if result else "",
                 "works_at": WORKS_AT.get(result.scale, "") if result else "",
                 "photo": look.photo_url(picture, MAX_PX),
-                "change": look.photo_url(diverging(residual, limit), MAX_PX),
+                "change": look.photo_url(diverging(residual, limits[0]), MAX_PX),
+                "added": look.photo_url(diverging(added[i], limits[1]), MAX_PX),
                 "size": "{} × {} px".format(*look.size_of(picture)),
                 "seconds": result.seconds if result else 0.0,
                 "gain": gain,
@@ -102,7 +106,6 @@ def stage_player(
         )
     widget = StagePlayer(
         steps=steps,
-        step=len(steps) - 1,
         width=look.display_widths([photo], WIDTH_PX, 460)[0],
         shape=list(look.size_of(photo)),
         bars=(
@@ -111,7 +114,7 @@ def stage_player(
             else "How much each stage changed, in grey levels of 255"
         ),
         signed=truth is not None,
-        limit=255 * limit,
+        limits=[255 * limit for limit in limits],
         alt=alt or "MSSNet's six stages: the picture after each, and what was changed.",
     )
     widget._photos = photos
@@ -123,6 +126,11 @@ def _color_limit(residuals):
     values = torch.cat([residual.abs().flatten() for residual in residuals])
     kth = max(1, int(0.995 * values.numel()))
     return max(float(values.kthvalue(kth).values), 1 / 255)
+
+
+def _added(before, after):
+    """What one stage changed: (1, H, W), the residual after it less the one before it."""
+    return after - _resize_like(before, after)
 
 
 def _gain_db(photos, i, truth):

@@ -3,7 +3,7 @@
 
 const ZOOM = 4; // how far a click goes into the picture
 const INTERVAL_MS = 1100;
-const BARS_PX = 44;
+const BARS_PX = 38;
 
 // The map: one column a U-Net, boxed by scale; the bar above each says what it gained.
 function makeMap(root, steps, signed, onChoose) {
@@ -33,7 +33,7 @@ function makeMap(root, steps, signed, onChoose) {
     below.style.height = `${lowest * perUnit + 1}px`;
     make("div", "mss-bar-up", above).style.height = `${Math.max(0, step.gain) * perUnit}px`;
     make("div", "mss-bar-down", below).style.height = `${Math.max(0, -step.gain) * perUnit}px`;
-    const label = i ? `${step.name}: ${step.note}` : "the blurred photo";
+    const label = i ? step.name : "the blurred photo";
     const button = makeButton(column, i ? step.name.split("-")[1] : "photo", () => onChoose(i), label);
     return { column, button };
   });
@@ -63,10 +63,12 @@ function render({ model, el }) {
     return { panel, title, view, image };
   };
   const [picture, change] = [makeView(), makeView()];
-  change.title.textContent = "What was changed";
+  change.title.textContent = "What was changed ";
+  const kinds = ["so far", "by this stage"].map((name, kind) =>
+    makeButton(change.title, name, () => ((added = kind === 1), draw())));
   const legend = make("div", "mss-legend", change.panel, "darker");
   make("i", null, legend).setAttribute("aria-hidden", "true");
-  legend.append(`brighter than the blurred photo; full colour: ${Math.round(get("limit"))} grey levels`);
+  const scale = make("span", null, legend);
 
   const status = makeStatus(root);
   const controls = make("div", "mss-controls", root);
@@ -75,11 +77,12 @@ function render({ model, el }) {
   const forthButton = makeButton(controls, "▶", () => go(get("step") + 1), "next stage");
   const playButton = makeButton(controls, "Play", () => (timer ? pause() : play()), "play all stages");
   const peekButton = makeButton(controls, "Hold: blurred photo");
-  make("figcaption", "mss-caption", root,
-    "← → Home End step, 0 to " + last + " choose, space plays, B held shows the blurred photo, click or Z goes closer.");
+  make("span", "mss-keys", controls, `Keys: ← →, 0 to ${last}, space plays, B held: blurred photo, Z or a click: closer.`);
 
   let timer = null;
   let peeking = false;
+  let added = false; // does the map show what this stage changed, or all that was changed so far?
+  let reached = 0; // bars of later stages would answer the learner's prediction
   let center = null; // [x, y] where the magnified view looks, or null
 
   function go(step) {
@@ -116,7 +119,7 @@ function render({ model, el }) {
     const now = get("step");
     const step = steps[now];
     const shown = peeking ? steps[0] : step;
-    for (const [{ view, image }, url] of [[picture, shown.photo], [change, step.change]]) {
+    for (const [{ view, image }, url] of [[picture, shown.photo], [change, added ? step.added : step.change]]) {
       if (image.src !== url) image.src = url;
       view.classList.toggle("mss-close", center !== null);
       image.style.transform = center ? `scale(${ZOOM})` : "";
@@ -124,12 +127,19 @@ function render({ model, el }) {
     }
     picture.title.textContent = shown === steps[0] ? "The blurred photo" : `The picture after ${shown.name}`;
     picture.image.alt = `${get("alt")} Shown: ${picture.title.textContent.toLowerCase()}, ${shown.size}.`;
-    change.image.alt = `Map of what ${step.name} had changed of the blurred photo.`;
+    change.image.alt = added
+      ? `Map of what ${step.name} itself changed.`
+      : `Map of what was changed of the blurred photo by ${step.name} and the stages before it.`;
+    kinds.forEach((button, kind) => button.setAttribute("aria-pressed", added === (kind === 1)));
+    const level = Number(get("limits")[+added].toPrecision(2));
+    scale.textContent = `brighter than ${added ? "before this stage" : "the blurred photo"}; full colour: ${level} grey levels`;
+    reached = Math.max(reached, now);
     const took = now ? `, in ${step.seconds.toFixed(2)} s` : "";
     status.textContent = `${now ? step.name : "The blurred photo"}: ${step.note} (${step.size}${took}).`;
     columns.forEach(({ column, button }, i) => {
       column.classList.toggle("mss-now", i === now);
       column.classList.toggle("mss-done", i < now);
+      column.classList.toggle("mss-hidden", i > reached);
       button.setAttribute("aria-pressed", i === now);
     });
     range.value = now;
