@@ -12,18 +12,21 @@ __all__ = ["unshuffle", "unshuffle_toy"]
 
 PANEL_PX = 270
 FACTORS = (1, 2, 4, 8)
-FADED = 0.72  # share of the background in pixels that are not followed
+FADED = 0.6  # share of the background in pixels that are not followed
 GREY = 0.967  # the background's brightness
 OVERLAP = 1.02  # no seams between squares of 1
 
 
-def unshuffle(photo: torch.Tensor, factor: int, follow: int = 0, alt: str | None = None) -> Figure:
+def unshuffle(
+    photo: torch.Tensor, factor: int, follow: int | None = None, alt: str | None = None
+) -> Figure:
     """Draw pixel-unshuffle, its inverse, and what a bilinear reduction keeps instead.
 
     photo: a tiny one, (3, H, W), at most 32 px a side, sides divisible by factor. factor: whole, 1
     or more. follow: which pixel of each factor x factor square is followed, from 0 (upper left),
-    row by row; its pixels stay bright, the others fade. Everything drawn is computed: the pixels
-    are rearranged, brought back and compared. Raises ValueError for what does not fit.
+    row by row; its pixels stay bright, the others fade; None follows none. Everything drawn is
+    computed: the pixels are rearranged, brought back and compared. Raises ValueError for what
+    does not fit.
 
     >>> unshuffle(torch.rand(3, 8, 8), 2, follow=3)
     Figure: Pixel-unshuffle by 2: 8 × 8 px become 4 pictures of 4 × 4, and come back unchanged.
@@ -36,7 +39,7 @@ def unshuffle(photo: torch.Tensor, factor: int, follow: int = 0, alt: str | None
         raise ValueError(f"factor is {factor!r}; expected a whole number from 1.")
     if height % factor or width % factor:
         raise ValueError(f"factor {factor} does not divide {width} x {height} px.")
-    if not 0 <= follow < factor**2:
+    if follow is not None and not 0 <= follow < factor**2:
         raise ValueError(f"follow is {follow}; expected 0 to {factor**2 - 1} for factor {factor}.")
     count, h, w = factor**2, height // factor, width // factor
     channels = F.pixel_unshuffle(photo[None], factor)[0]  # (3 factor^2, h, w), colour by colour
@@ -47,13 +50,18 @@ def unshuffle(photo: torch.Tensor, factor: int, follow: int = 0, alt: str | None
     small = F.interpolate(photo[None], scale_factor=1 / factor, **bilinear)[0]
     enlarged = F.interpolate(small[None], size=(height, width), **bilinear)[0]
     error = 255 * float((enlarged - photo).abs().mean())
-    row, column = divmod(follow, factor)
-    followed = torch.zeros(height, width, dtype=torch.bool)
-    followed[row::factor, column::factor] = True
-    followed_tile = [torch.full((h, w), k == follow) for k in range(count)]
+    followed, followed_tile = None, None
+    if follow is not None:
+        row, column = divmod(follow, factor)
+        followed = torch.zeros(height, width, dtype=torch.bool)
+        followed[row::factor, column::factor] = True
+        followed, followed_tile = (
+            [followed],
+            [torch.full((h, w), k == follow) for k in range(count)],
+        )
     cells = [
         _panel(
-            [photo], 1, "the picture", f"{width} × {height} px: {photo.numel()} numbers", [followed]
+            [photo], 1, "the picture", f"{width} × {height} px: {photo.numel()} numbers", followed
         ),
         _panel(
             list(tiles),
@@ -67,7 +75,7 @@ def unshuffle(photo: torch.Tensor, factor: int, follow: int = 0, alt: str | None
             1,
             "shuffled back",
             f"{changed} of {restored.numel()} numbers differ",
-            [followed],
+            followed,
         ),
         _panel([small], 1, f"bilinear, to 1/{factor}", f"{w} × {h} px: {small.numel()} numbers"),
         _panel([enlarged], 1, "enlarged again", f"off by {error:.1f} grey levels on average"),
@@ -124,7 +132,7 @@ def unshuffle_toy(photo: torch.Tensor, alt: str | None = None) -> Sliders:
     """`unshuffle` with two controls: the factor, and which pixel of each square is followed.
 
     photo: (3, H, W), at most 32 px a side, sides divisible by 8. Returns the widget, with
-    `controls["factor"]` and `controls["follow"]`; counted from 1 for the learner.
+    `controls["factor"]` and `controls["follow"]`; counted from 1 for the learner; 0 follows none.
 
     >>> toy = unshuffle_toy(torch.rand(3, 16, 16))
     >>> toy.controls["factor"].value, toy.controls["follow"].max
@@ -132,13 +140,13 @@ def unshuffle_toy(photo: torch.Tensor, alt: str | None = None) -> Sliders:
     """
     import ipywidgets
 
-    def show(factor=2, follow=1):
-        return unshuffle(photo, factor, min(follow, factor**2) - 1)
+    def show(factor=2, follow=0):
+        return unshuffle(photo, factor, min(follow, factor**2) - 1 if follow else None)
 
     choice = ipywidgets.SelectionSlider(
         options=FACTORS, value=2, description="factor", layout={"width": "min(560px, 100%)"}
     )
-    toy = sliders(show, alt=alt, factor=choice, follow=(1, 4))
+    toy = sliders(show, alt=alt, factor=choice, follow=(0, 4))
 
     def limit_follow(change):
         toy.controls["follow"].max = change["new"] ** 2

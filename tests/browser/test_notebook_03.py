@@ -89,21 +89,6 @@ def test_the_ablation_is_computed_for_another_photo(area, moved, page, shot):
     shot("03_ablation", cell)
 
 
-def test_the_street_by_two_networks(page, shot, drag, code_cell, look):
-    cell = code_cell("me.show.compare_many(")
-    widget = cell.locator(".mss-compare[aria-label^='A street with people']")
-    widget.scroll_into_view_if_needed()
-    stage, grip = widget.locator(".mss-stage"), widget.get_by_role("slider")
-    drag(page, stage, 0.5, 0.8)
-    expect(grip).to_have_attribute("aria-valuenow", re.compile("79|80"))
-    taken = look(stage)
-    shot("03_street", widget)
-    grip.focus()
-    page.keyboard.press("Home")
-    expect(grip).to_have_attribute("aria-valuenow", "0")
-    look(stage, taken)
-
-
 def test_without_the_authors_file_the_cell_says_where_it_is(code_cell):
     cell = code_cell('checkpoint = "MSSNet.pt"')
     expect(cell.locator(".jp-OutputArea")).to_contain_text("https://github.com/kky7/MSSNet")

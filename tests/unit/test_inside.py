@@ -312,6 +312,9 @@ def test_unshuffle_refuses(side, factor, follow, words):
 
 def test_the_toys_handles_move_together():
     toy = show.unshuffle_toy(torch.rand(3, 16, 16))
+    bright = toy.view.value
+    toy.controls["follow"].value = 1
+    assert toy.view.value != bright  # all but the followed pixels fade
     first = toy.view.value
     toy.controls["factor"].value = 4
     assert toy.controls["follow"].max == 16

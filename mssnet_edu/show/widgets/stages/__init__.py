@@ -1,5 +1,6 @@
 """Step through MSSNet's six stages: the picture so far, what was changed, and what it gained."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -84,7 +85,7 @@ def stage_player(
         results = list(model.stages(photo[None]))
     photos = [photo, *(result.photo[0].clamp(0, 1) for result in results)]
     residuals = [torch.zeros_like(photo[:1]), *(images.luma(r.residual[0]) for r in results)]
-    added = [residuals[0], *(_added(*pair) for pair in zip(residuals, residuals[1:], strict=False))]
+    added = [residuals[0], *(_added(*pair) for pair in pairwise(residuals))]
     limits = [_color_limit(residuals[1:]), _color_limit(added[2:])]
     steps = []
     for i, (picture, residual) in enumerate(zip(photos, residuals, strict=True)):
