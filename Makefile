@@ -32,7 +32,7 @@ format: .venv/.installed-test ## repair what `make lint` finds, where a machine 
 	@$(BIN)/ruff format .
 	@$(if $(NOTEBOOKS),$(STRIP) $(NOTEBOOKS))
 
-bench: .venv/.installed-lab ## time the networks against a fixed piece of work; build/bench.json
+bench: .venv/.installed-test ## time the networks against a fixed piece of work; build/bench.json
 	@$(BIN)/python -m tools.notebooks.bench
 
 wheels: .venv/.installed-test ## build the two wheels to hand out; dist/

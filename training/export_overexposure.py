@@ -1,26 +1,35 @@
 """Turn a run of the overexposure network into data/weights/overexposure: numbers and card.
 
     python -m training.export_overexposure runs/overexposure
-    python -m training.export_overexposure runs/overexposure --ablation runs/overexposure-ablation
+    python -m training.export_overexposure --ablation runs/overexposure-ablation
 
-The averaged (EMA) weights are exported, as fp16. The card takes the run's last validation, and with
---ablation a table of the runs of training/ablate_overexposure.sh: means over seeds, and the half
-width of their 95 % intervals (Student's t).
+The averaged (EMA) weights are exported, as fp16. The card takes the run's last validation. With
+--ablation, the last rows of the runs of training/ablate_overexposure.sh are written to
+docs/training/overexposure-ablation.csv, and their table into the card: means over seeds with the
+half width of their 95 % intervals (Student's t), and the differences from the full network, seed by
+seed, because equal seeds saw the same views in the same order.
 """
 
 import argparse
 import csv
+import dataclasses
 import json
-import statistics
 import sys
 from pathlib import Path
 
+import pandas as pd
 from scipy import stats
 
+from mssnet_edu.files import write_text
+from mssnet_edu.models import catalogue
 from mssnet_edu.models.catalogue import ModelInfo, save_model
 from training.checkpoint import load_weights
 
-__all__ = ["ablation_table", "export"]
+__all__ = ["ABLATION", "ablation_table", "export", "write_ablation"]
+
+ABLATION = Path(__file__).resolve().parents[1] / "docs/training/overexposure-ablation.csv"
+ABLATION_TITLE = "The paper's ablation on a small version (700 steps), dB as above, ± over seeds"
+COMPARED = ("none", "older", "ideal")
 
 COLUMNS = {  # of log.csv, in the order of the card
     "white": "clipped white, as it is",
@@ -53,11 +62,10 @@ CARD = {
 }
 
 
-def export(run: Path, folder: Path | None = None, ablation: Path | None = None) -> ModelInfo:
+def export(run: Path, folder: Path | None = None) -> ModelInfo:
     """Write the network of a run; returns what the catalogue now knows about it.
 
-    folder: None for the course's own data/weights. ablation: folder of the ablation's runs.
-    Raises ValueError for a run of another recipe.
+    folder: None for the course's own data/weights. Raises ValueError for a run of another recipe.
     """
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     if about["recipe"] != "overexposure":
@@ -69,11 +77,6 @@ def export(run: Path, folder: Path | None = None, ablation: Path | None = None) 
         },
         "The run": {"steps": about["step"], "hours": round(about["seconds"] / 3600, 2)},
     }
-    if ablation:
-        table = ablation_table(ablation)
-        measured["The paper's ablation on a small version: the same in dB, and ± over seeds"] = (
-            table
-        )
     made_by = f"python -m training.train overexposure --panoramas FOLDERS --steps {about['step']}"
     state = load_weights(run / "ema.safetensors")
     return save_model(
@@ -81,28 +84,46 @@ def export(run: Path, folder: Path | None = None, ablation: Path | None = None) 
     )
 
 
-def ablation_table(folder: Path) -> dict[str, dict[str, float]]:
-    """{kind: {column: mean, "± of" column: half of its 95 % interval}} of the finished runs.
+def write_ablation(runs: Path, table: Path = ABLATION, folder: Path | None = None) -> ModelInfo:
+    """Write the last rows of the ablation's runs to a table (.csv), and what it says into the card.
 
     Raises ValueError if there are fewer than two seeds, or some were trained longer than others.
     """
-    kinds: dict[str, list[dict[str, float]]] = {}
-    for done in sorted(folder.glob("*/done")):
-        kind = done.parent.name.rpartition("-")[0]
-        kinds.setdefault(kind, []).append(_last_row(done.parent))
-    steps = {row["step"] for rows in kinds.values() for row in rows}
-    if len(steps) != 1 or min(map(len, kinds.values())) < 2:
+    found = []
+    for done in sorted(runs.glob("*/done")):
+        kind, _, seed = done.parent.name.rpartition("-")
+        found.append({"kind": kind, "seed": int(seed), **_last_row(done.parent)})
+    rows = pd.DataFrame(found)
+    lines = ablation_table(rows)
+    write_text(table, rows.astype({"step": int}).to_csv(index=False))
+    info = catalogue.info("overexposure", folder)
+    measured = {**info.measured, ABLATION_TITLE: lines}
+    catalogue.write_info(dataclasses.replace(info, measured=measured), folder)
+    return catalogue.info("overexposure", folder)
+
+
+def ablation_table(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """{kind, or kind less full: {column: mean, "± of" column: half of its 95 % interval}}.
+
+    rows: a row for each kind and seed, as docs/training/overexposure-ablation.csv has them. Raises
+    ValueError if there are fewer than two seeds, or some were trained longer than others.
+    """
+    if rows.empty or rows.step.nunique() != 1 or rows.groupby("kind").seed.nunique().min() < 2:
         raise ValueError(
-            f"{folder} needs two finished seeds or more of each kind, all equally long: run "
+            "the ablation needs two finished seeds or more of each kind, all equally long: run "
             "training/ablate_overexposure.sh to the end."
         )
+    scores = {kind: each.set_index("seed")[[*COMPARED]] for kind, each in rows.groupby("kind")}
+    lines = {str(kind): scores[kind] for kind in sorted(scores)}
+    for kind in sorted(scores):
+        if kind != "full" and "full" in scores:
+            lines[f"{kind} less full, seed by seed"] = (scores[kind] - scores["full"]).dropna()
     table: dict[str, dict[str, float]] = {}
-    for kind, rows in kinds.items():
-        line = table[kind] = {"seeds": len(rows)}
-        for key in ("none", "older", "ideal"):
-            scores = [row[key] for row in rows]
-            half_width = stats.t.ppf(0.975, len(rows) - 1) * stats.sem(scores)
-            line[COLUMNS[key]] = round(statistics.mean(scores), 2)
+    for name, each in lines.items():
+        line = table[name] = {"seeds": len(each)}
+        for key in COMPARED:
+            half_width = stats.t.ppf(0.975, len(each) - 1) * stats.sem(each[key])
+            line[COLUMNS[key]] = round(float(each[key].mean()), 2)
             line[f"± {key}"] = round(float(half_width), 2)
     return table
 
@@ -117,11 +138,16 @@ def _last_row(run: Path) -> dict[str, float]:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--ablation", type=Path, help="folder of the ablation's runs")
     args = parser.parse_args()
-    info = export(args.run, ablation=args.ablation)
-    print(f"{info.name}: {info.parameters:,} parameters, {info.files[0].bytes:,} bytes")
+    if not (args.run or args.ablation):
+        parser.error("give a run, or --ablation FOLDER")
+    if args.run:
+        info = export(args.run)
+        print(f"{info.name}: {info.parameters:,} parameters, {info.files[0].bytes:,} bytes")
+    if args.ablation:
+        print(pd.DataFrame(write_ablation(args.ablation).measured[ABLATION_TITLE]).T.to_string())
     return 0
 
 

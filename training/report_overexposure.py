@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 
 from training.evaluate_overexposure import METHODS
+from training.export_overexposure import COLUMNS, COMPARED, ablation_table
 
-__all__ = ["TARGETS", "render"]
+__all__ = ["TARGETS", "render", "render_ablation", "render_real_clip"]
 
 TITLES = {
     "white": "white, as it is",
@@ -79,6 +80,49 @@ def render(about: dict[str, Any]) -> str:
         _table(judged),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def render_ablation(rows: pd.DataFrame) -> str:
+    """The table of docs/training/overexposure-ablation.csv: means and 95 % intervals over seeds."""
+    lines = [
+        {"trained": name}
+        | {
+            COLUMNS[key]: f"{line[COLUMNS[key]]:.2f} ± {line[f'± {key}']:.2f}".replace("-", "−")
+            for key in COMPARED
+        }
+        for name, line in ablation_table(rows).items()
+    ]
+    differences = {n: line for n, line in ablation_table(rows).items() if "less full" in n}
+    sure = [
+        f"{name.removesuffix(' less full, seed by seed')} ({COLUMNS[key]})"
+        for name, line in differences.items()
+        for key in COMPARED
+        if abs(line[COLUMNS[key]]) > line[f"± {key}"]
+    ]
+    verdict = (
+        "The intervals of these differences leave out zero: " + ", ".join(sure) + "."
+        if sure
+        else "The interval of each difference holds zero: with so few seeds and steps, neither the "
+        "scales nor the loss are shown to matter here, whatever the means say."
+    )
+    return f"{_table(lines)}\n\n{verdict}\n"
+
+
+def render_real_clip(about: dict[str, Any]) -> str:
+    """What `python -m tools.docs.render_real_clip` found, in words."""
+    ev, clipped, now, before = (about[key] for key in ("ev", "clipped", "now", "before"))
+    number = [about["every"] * each + 1 for each in (before, now)]
+    return (
+        (
+            f"From frame to frame the exposure goes from {min(ev):.1f} to {max(ev):.1f} EV, the first "
+            f"frame being 0, as far as it can be followed. Frame {number[1]} was taken "
+            f"{ev[now] - ev[before]:.1f} EV brighter than frame {number[0]}, and "
+            f"{clipped[now]:.1%} of it are white. From frame {number[0]} the network remembers "
+            f"{about['remembered']:.0%} of these values; the rest it invents.\n"
+        )
+        .replace("-", "−")
+        .replace("%", " %")
+    )
 
 
 def _number(value: float | None, digits: int) -> str:

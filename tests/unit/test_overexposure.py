@@ -293,12 +293,17 @@ def test_the_command_trains_and_the_run_is_exported(tmp_path, monkeypatch, capsy
             ",".join(row) + "\n" + ",".join(map(str, row.values())), encoding="utf-8"
         )
         (run / "done").touch()
-    table = export_overexposure.ablation_table(tmp_path / "ablation")
-    assert table["full"]["no reference"] == 20.5
-    assert table["full"]["± none"] == pytest.approx(12.71 / 2, abs=0.01)  # t of one degree
+    table = tmp_path / "ablation.csv"
+    info = export_overexposure.write_ablation(tmp_path / "ablation", table, tmp_path / "weights")
+    assert len(table.read_text().splitlines()) == 5
+    lines = info.measured[export_overexposure.ABLATION_TITLE]
+    assert lines["full"]["no reference"] == 20.5
+    assert lines["full"]["± none"] == pytest.approx(12.71 / 2, abs=0.01)  # t of one degree
+    apart = lines["single-scale less full, seed by seed"]
+    assert (apart["no reference"], apart["± none"]) == (0, 0)  # the seeds move both alike
     (run / "done").unlink()
     with pytest.raises(ValueError, match="two finished seeds"):
-        export_overexposure.ablation_table(tmp_path / "ablation")
+        export_overexposure.write_ablation(tmp_path / "ablation", table, tmp_path / "weights")
     capsys.readouterr()
 
 

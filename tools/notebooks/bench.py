@@ -25,8 +25,20 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mssnet_edu import degrade, files, metrics, models, restore, samples, zoom
-from mssnet_edu.precision import PRECISIONS
+from mssnet_edu import (
+    degrade,
+    exposure,
+    files,
+    metrics,
+    models,
+    reference_selection,
+    restore,
+    samples,
+    zoom,
+)
+from mssnet_edu.precision import PRECISIONS, autocast
+from training.clips import Play, observations
+from training.reference_env import ReferenceEnv
 
 BUDGET_S = 60  # per task: a slow one is measured fewer times
 ZOOMS_S = 25  # what the 324 zooms of one photo may take
@@ -63,6 +75,40 @@ def tasks() -> Iterator[tuple[str, Callable[..., Tensor]]]:
             f"upscale 128x128 to {128 * factor}x{128 * factor} by {name}",
             functools.partial(restore.upscale, small, factor, name),
         )
+    yield "fill 256x256 from a reference by overexposure", _fill_one_frame()
+
+
+def _fill_one_frame() -> Callable[..., Tensor]:
+    """Fill the second frame of a film from the first: as photos, for metrics.psnr."""
+    clip = exposure.film(samples.panorama("courtyard"), 2, (256, 256), startle_ev=-2, seed=3)
+    network = models.load_model("overexposure").to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    @torch.inference_mode()
+    def work(precision: str) -> Tensor:
+        with autocast(precision, clip.frames.device):
+            light = network(clip.frames[1:], clip.ev[1], clip.frames[:1], clip.ev[0])
+        return exposure.develop(light[0].float(), -3)
+
+    return work
+
+
+def decisions_per_s(episodes: int = 40) -> float:
+    """How many decisions a second the environment in which the policy is trained takes and pays."""
+    clip = exposure.film(samples.panorama("courtyard"), 24, (18, 32))
+    seen, length = reference_selection.glances(clip.frames, clip.ev), len(clip)
+    table = reference_selection.Qualities(torch.rand(length, length), *torch.rand(3, length))
+    env = ReferenceEnv([Play("courtyard-0", "courtyard", seen, table, observations(seen))])
+    network = models.load_model("reference-policy")
+
+    def play() -> None:
+        for _ in range(episodes):
+            now, over = env.reset()[0], False
+            while not over:
+                with torch.inference_mode():
+                    adopt = int(network(torch.from_numpy(now)) > 0)
+                now, _, over, _, _ = env.step(adopt)
+
+    return episodes * (length - 1) / seconds(play)
 
 
 def all_zooms() -> Tensor:
@@ -145,6 +191,10 @@ def main() -> None:
         own_s = import_seconds(what, repeat)
         rows[what] = {"seconds": own_s, "ratio": own_s / torch_s}
         print(f"{what:48} {own_s:8.2f} {own_s / torch_s:8.2f}   (ratio to `import torch`)")
+
+    rate = statistics.median(decisions_per_s() for _ in range(repeat))
+    rows["decisions of the reference policy, environment included"] = {"per_second": rate}
+    print(f"{'decisions of the reference policy, with environment':48} {rate:8.0f} a second")
 
     report = {
         "torch": torch.__version__,
