@@ -22,9 +22,20 @@ from mssnet_edu.models.overexposure import Overexposure
 from mssnet_edu.precision import choose_precision
 from training import panoramas
 
-__all__ = ["FRAMES", "SIZE_PX", "Play", "film_clip", "measured_plays", "observations"]
+__all__ = [
+    "EVERY",
+    "FRAMES",
+    "SIZE_PX",
+    "SMALL_PX",
+    "Play",
+    "film_clip",
+    "measured_plays",
+    "observations",
+]
 
 FRAMES, SIZE_PX = 24, (80, 128)
+# where many clips are wanted: small frames, one in three of them judged, cost a tenth
+SMALL_PX, EVERY = (48, 80), 3
 STARTS = 6  # directions that each clip chooses from
 VERSION = 3  # part of a cache file's name: raise it when clips or observations change
 
@@ -44,10 +55,19 @@ class Play(NamedTuple):
     observations: Tensor
 
 
-def film_clip(panorama: Tensor, scene: str, number: int, frames: int = FRAMES) -> Clip:
+def film_clip(
+    panorama: Tensor,
+    scene: str,
+    number: int,
+    frames: int = FRAMES,
+    size_px: tuple[int, int] = SIZE_PX,
+    wanders: bool = False,
+) -> Clip:
     """The clip of a scene with this number: where the camera looks and how it pans is drawn.
 
-    panorama: (3, H, 2H) light. The same scene and number give the same clip.
+    panorama: (3, H, 2H) light. wanders: the camera looks to and fro, beginning anywhere, and half
+    of the clips begin well adjusted; else it pans there and back once, and most begin too dark, so
+    that the first frame is often a good reference. The same arguments give the same clip.
     """
     seed = int(hashlib.sha256(f"{scene} {number}".encode()).hexdigest()[:8], 16)
     generator = torch.Generator().manual_seed(seed)
@@ -61,16 +81,21 @@ def film_clip(panorama: Tensor, scene: str, number: int, frames: int = FRAMES) -
     start = max(starts, key=lambda start: _contrast(panorama, start, sweep_deg, fov_deg))
     # a nervous controller swings for a while; many begin too dark: they looked elsewhere before
     auto = exposure.AutoExposure(speed=uniform(0.2, 0.4), delay=round(uniform(2.5, 4.5)))
+    if wanders:
+        startle_ev = uniform(-3, 3) if uniform(0, 1) < 0.5 else 0.0
+    else:
+        startle_ev = min(0.5, uniform(-3.5, 1.5))
     return exposure.film(
         panorama,
         frames,
-        SIZE_PX,
+        size_px,
         fov_deg,
         start,
         sweep_deg,
         auto=auto,
         adjust=True,
-        startle_ev=min(0.5, uniform(-3.5, 1.5)),
+        startle_ev=startle_ev,
+        pan=exposure.wander(frames, generator) if wanders else None,
         seed=seed,
         name=f"{scene}-{number}",
         scene=scene,
@@ -104,11 +129,15 @@ def measured_plays(
     count: int,
     cache: Path,
     frames: int = FRAMES,
+    size_px: tuple[int, int] = SIZE_PX,
+    every: int = 1,
+    wanders: bool = False,
 ) -> Iterator[Play]:
     """So many clips of each panorama, measured with this network; a second run reads the cache.
 
-    files: panoramas by name. The cache's names hold what the numbers depend on: the panorama, the
-    weights, the precision.
+    files: panoramas by name. every: fill and judge only every so many frames; the others bring
+    neither reward nor score, which makes more clips affordable. wanders: see `film_clip`. The
+    cache's names hold what the numbers depend on: the panorama, the weights, the precision.
     """
     precision = choose_precision()
     weights = hashlib.sha256()
@@ -118,13 +147,14 @@ def measured_plays(
         panorama = None
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         for number in range(count):
-            settings = [VERSION, content, weights.hexdigest(), precision, frames, SIZE_PX]
+            settings = [VERSION, content, weights.hexdigest(), precision, frames, size_px]
+            settings += [every, wanders] if every > 1 or wanders else []
             digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
             file = cache / f"{scene}-{number}-{digest[:12]}.safetensors"
             if not file.is_file():
                 panorama = panoramas.read(path) if panorama is None else panorama
-                clip = film_clip(panorama, scene, number, frames)
-                table = selection.measure(network, clip, precision)._asdict()
+                clip = film_clip(panorama, scene, number, frames, size_px, wanders)
+                table = selection.measure(network, clip, precision, every=every)._asdict()
                 taken = (clip.frames * 255).round().byte()
                 cache.mkdir(parents=True, exist_ok=True)
                 with replacing(file) as part:

@@ -7,7 +7,7 @@ import pandas as pd
 from training.evaluate_overexposure import METHODS
 from training.export_overexposure import COLUMNS, COMPARED, ablation_table
 
-__all__ = ["TARGETS", "render", "render_ablation", "render_real_clip"]
+__all__ = ["TARGETS", "render", "render_ablation", "render_imitation", "render_real_clip"]
 
 TITLES = {
     "white": "white, as it is",
@@ -112,17 +112,42 @@ def render_real_clip(about: dict[str, Any]) -> str:
     """What `python -m tools.docs.render_real_clip` found, in words."""
     ev, clipped, now, before = (about[key] for key in ("ev", "clipped", "now", "before"))
     number = [about["every"] * each + 1 for each in (before, now)]
-    return (
-        (
-            f"From frame to frame the exposure goes from {min(ev):.1f} to {max(ev):.1f} EV, the first "
-            f"frame being 0, as far as it can be followed. Frame {number[1]} was taken "
-            f"{ev[now] - ev[before]:.1f} EV brighter than frame {number[0]}, and "
-            f"{clipped[now]:.1%} of it are white. From frame {number[0]} the network remembers "
-            f"{about['remembered']:.0%} of these values; the rest it invents.\n"
-        )
-        .replace("-", "−")
-        .replace("%", " %")
+    text = (
+        f"From frame to frame the exposure goes from {min(ev):.1f} to {max(ev):.1f} EV, the first "
+        f"being 0, as far as it can be followed. Frame {number[1]} was taken "
+        f"{ev[now] - ev[before]:.1f} EV brighter than frame {number[0]}, and "
+        f"{clipped[now]:.1%} of it are white. From frame {number[0]} the network remembers "
+        f"{about['remembered']:.0%} of these values; the rest it invents.\n"
     )
+    return text.replace("-", "−").replace("%", " %")
+
+
+def render_imitation(about: dict[str, Any]) -> str:
+    """The table of what `python -m training.imitate_oracle --json` wrote, and what it says."""
+    best = TITLES[about["best"]].removeprefix("… ")
+    whole = about["gains"]["oracle"]
+    lines = [
+        {
+            f"less the best fixed rule ({best})": name,
+            "dB": _text(gain, 2),
+            "share of the oracle's lead": f"{gain['mean'] / whole['mean']:.0%}".replace("-", "−"),
+        }
+        for name, gain in about["gains"].items()
+    ]
+    seeds = [gain for name, gain in about["gains"].items() if "left out" in name]
+    most = max(gain["high"] for gain in seeds)
+    proven = any(gain["low"] > 0 for gain in seeds)
+    verdict = (
+        "Without the future, the imitator gains on scenes that it has not seen."
+        if proven
+        else "On scenes that it has not seen, the imitator is not shown to gain anything: every "
+        "interval holds zero."
+    )
+    verdict += (
+        f" The upper ends of its intervals reach {most:.2f} dB; 70 % of the oracle's lead would be "
+        f"{0.7 * whole['mean']:.2f} dB."
+    )
+    return f"{_table(lines)}\n\n{verdict}\n"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -23,7 +23,7 @@ from mssnet_edu.exposure.camera import (
     sensor,
 )
 from mssnet_edu.exposure.panorama import displacement, rays, rotation, to_pixels, view
-from mssnet_edu.exposure.video import Clip, Occluder, film, handheld, occluders, paint
+from mssnet_edu.exposure.video import Clip, Occluder, film, handheld, occluders, paint, wander
 
 __all__ = [
     "CEILING_STOPS",
@@ -46,4 +46,5 @@ __all__ = [
     "sensor",
     "to_pixels",
     "view",
+    "wander",
 ]

@@ -19,7 +19,16 @@ from mssnet_edu.exposure.autoexposure import AutoExposure
 from mssnet_edu.exposure.camera import as_light, capture, clipped, expose, is_beyond
 from mssnet_edu.exposure.panorama import rays, rotation, view
 
-__all__ = ["Clip", "Occluder", "choose_compensation", "film", "handheld", "occluders", "paint"]
+__all__ = [
+    "Clip",
+    "Occluder",
+    "choose_compensation",
+    "film",
+    "handheld",
+    "occluders",
+    "paint",
+    "wander",
+]
 
 CLIPPED_SHARE = (0.02, 0.30)  # of a frame: below, nothing is lost; above, nothing is left
 COMPENSATIONS_EV = tuple(0.5 * i for i in range(-8, 13))
@@ -124,6 +133,24 @@ def handheld(
     return (sway_deg * sway + tremor_deg * tremor) * torch.tensor([1.0, 1.0, 0.5])
 
 
+def wander(frames: int, seed: int | torch.Generator = 0) -> Tensor:
+    """How somebody pans who looks to and fro, again and again, beginning at any moment of it.
+
+    Returns (T,), which share of the way the camera has gone in each frame: 0 is one end, 1 the
+    other. One look there and back takes between half the clip and twice the clip; at both ends the
+    camera stays for a while, sometimes hardly, sometimes long.
+
+    >>> pan = wander(24, seed=3)
+    >>> pan.shape, bool((pan >= 0).all() and (pan <= 1).all())
+    (torch.Size([24]), True)
+    """
+    frames = arguments.whole(frames, "frames", low=1)
+    turns, phase, stay = torch.rand(3, generator=arguments.generator(seed)).tolist()
+    turns, stay = 0.5 * 4**turns, 0.3 + 2.2 * stay
+    angle = 2 * math.pi * (phase + turns * torch.linspace(0, 1, frames))
+    return (1 + torch.tanh(stay * torch.cos(angle)) / math.tanh(stay)) / 2
+
+
 def occluders(
     count: int, poses: Tensor, fov_deg: float, level: float, seed: int | torch.Generator = 0
 ) -> list[Occluder]:
@@ -215,6 +242,7 @@ def film(
     *,
     adjust: bool | None = None,
     startle_ev: float = 0.0,
+    pan: Tensor | None = None,
 ) -> Clip:
     """Film a panorama with a hand-held camera that pans there and back, under auto-exposure.
 
@@ -223,7 +251,8 @@ def film(
     cross the view. auto: the controller; None takes the default. adjust: begin well adjusted, and
     choose the compensation with which 2 to 30 % of most frames are clipped; None does so where no
     auto is given. startle_ev: how much too bright the first frame is, below 0 too dark, as in a
-    camera that looked elsewhere just before. seed: of all that is random.
+    camera that looked elsewhere just before. pan: (T,), which share of the sweep it has panned in
+    each frame, in place of once there and back; see `wander`. seed: of all that is random.
     Returns a `Clip`. Raises PhotoError for what is not a panorama, ValueError for other arguments.
 
     >>> sky = torch.linspace(0, 4, 16).view(16, 1).flip(0).expand(3, 16, 32).contiguous()
@@ -235,9 +264,14 @@ def film(
     generator = arguments.generator(seed)
     yaw, pitch = torch.rand(2, generator=generator).tolist()
     yaw, pitch = start_deg or (360 * yaw - 180, 16 * pitch - 4)
-    there_and_back = (1 - torch.cos(torch.linspace(0, 2 * math.pi, frames))) / 2
+    if pan is None:  # once there and back
+        pan = (1 - torch.cos(torch.linspace(0, 2 * math.pi, frames))) / 2
+    if pan.shape != (frames,):
+        raise ValueError(
+            f"pan is {tuple(pan.shape)}; expected a number for each of {frames} frames."
+        )
     poses = torch.stack(
-        [yaw + sweep_deg * there_and_back, torch.full((frames,), pitch), torch.zeros(frames)], 1
+        [yaw + sweep_deg * pan, torch.full((frames,), pitch), torch.zeros(frames)], 1
     )
     poses = poses + handheld(frames, generator)
     level = float(as_light(panorama, "panorama").median())

@@ -22,6 +22,7 @@ from mssnet_edu.reference_selection.rules import RULES, Rule, every_kth, learned
 from mssnet_edu.reference_selection.stored import CLIPS, FILE, compare, film_clip, load_clip
 from mssnet_edu.reference_selection.worth import (
     Qualities,
+    advantages,
     best_view,
     fill,
     judged,
@@ -39,6 +40,7 @@ __all__ = [
     "Match",
     "Qualities",
     "Rule",
+    "advantages",
     "best_view",
     "compare",
     "every_kth",

@@ -267,6 +267,25 @@ def test_the_future_does_not_change_the_past():
     assert clip.ev.tolist() == pytest.approx(evs)
 
 
+def test_a_wandering_camera_goes_to_and_fro_and_begins_anywhere():
+    pans = torch.stack([exposure.wander(24, seed) for seed in range(40)])
+    assert ((pans >= 0) & (pans <= 1)).all()
+    assert pans[:, 0].min() < 0.1
+    assert pans[:, 0].max() > 0.9
+    turns = (pans.diff().sign().diff().abs() > 0).sum(1)  # how often it turns back
+    assert turns.max() >= 3 > turns.min()
+
+
+def test_a_pan_leads_where_it_says_and_needs_a_number_for_each_frame():
+    light = torch.rand(3, 32, 64, generator=torch.Generator().manual_seed(0))
+    there = exposure.film(light, 3, (16, 24), pan=torch.tensor([0.0, 0.0, 1.0]), crossing=0)
+    stays = exposure.film(light, 3, (16, 24), pan=torch.zeros(3), crossing=0)
+    assert torch.equal(there.light[:2], stays.light[:2])
+    assert not torch.equal(there.light[2], stays.light[2])
+    with pytest.raises(ValueError, match="a number for each of 3 frames"):
+        exposure.film(light, 3, (16, 24), pan=torch.zeros(2))
+
+
 def test_things_cross_the_view():
     empty, crossed = small_clip(crossing=0), small_clip(crossing=3)
     changed = (empty.light != crossed.light).any(1).float().mean((1, 2))

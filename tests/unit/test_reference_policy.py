@@ -18,6 +18,7 @@ from training import (
     clips,
     evaluate_overexposure,
     export_reference_policy,
+    imitate_oracle,
     panoramas,
     report_overexposure,
     train,
@@ -164,6 +165,42 @@ def test_the_greedy_policy_is_the_rule_that_learners_use():
         assert recipe.greedy(policy, [play])[0] == selection.run(selection.learned(policy), glances)
 
 
+# --- how much could be gained ---------------------------------------------------------------------
+
+
+def test_with_foresight_of_the_whole_clip_one_is_the_oracle(plays):
+    for play in plays:
+        whole = imitate_oracle.with_foresight(play.qualities, LENGTH)
+        oracle = selection.oracle(play.qualities)
+        assert selection.score(play.qualities, whole).nansum() == pytest.approx(
+            float(selection.score(play.qualities, oracle).nansum())
+        )
+        assert imitate_oracle.with_foresight(play.qualities, 0) == [None] * LENGTH
+
+
+def test_foresight_ends_where_it_says(plays):
+    """What lies beyond changes no decision."""
+    play = plays[2]
+    pairs = play.qualities.pairs.clone()
+    pairs[4:] += 7
+    pairs[5, 3] -= 30
+    other = play.qualities._replace(pairs=pairs)
+    one, two = (imitate_oracle.with_foresight(q, 1) for q in (play.qualities, other))
+    assert one[:3] == two[:3]  # frame 2's decision, seen in frame 3, knows frame 3
+
+
+def test_the_diagnosis_finds_what_can_be_learned(plays):
+    """In these clips one number says all, so even an imitator that has not seen them finds it."""
+    scenes = [play._replace(scene=f"scene-{i}") for i, play in enumerate(plays)]
+    found = imitate_oracle.diagnose(scenes, seeds=(0,))
+    assert (found["clips"], found["scenes"]) == (8, 8)
+    lead = found["gains"]["oracle"]["mean"]
+    assert found["gains"]["imitator, scenes left out, seed 0"]["mean"] > 0.5 * lead > 0
+    text = report_overexposure.render_imitation(found)
+    assert text.count("|\n") >= 8
+    assert "oracle that sees 1 frame ahead" in text
+
+
 # --- panoramas of our own making -----------------------------------------------------------------
 
 
@@ -203,6 +240,9 @@ def test_a_clip_is_the_same_every_time(folder):
     one, same, other = (clips.film_clip(light, "kitchen", n, 3) for n in (0, 0, 1))
     assert torch.equal(one.frames, same.frames)
     assert not torch.equal(one.frames, other.frames)
+    wandering = clips.film_clip(light, "kitchen", 0, 3, (18, 32), wanders=True)
+    assert wandering.frames.shape == (3, 3, 18, 32)
+    assert not torch.equal(one.ev, wandering.ev)
     assert (one.name, other.name, one.scene) == ("kitchen-0", "kitchen-1", "kitchen")
 
 
@@ -214,6 +254,8 @@ def test_measured_plays_are_read_from_the_cache_the_second_time(folder, tmp_path
     assert torch.equal(first[0].observations, second[0].observations)
     for one, two in zip(first[0].qualities, second[0].qualities, strict=True):
         assert torch.equal(one.nan_to_num(-1), two.nan_to_num(-1))
+    with pytest.raises(TypeError):  # judged otherwise: another table
+        list(clips.measured_plays(small_network(), files, 1, tmp_path, 3, every=2))
     with torch.no_grad():  # other weights are another network
         changed = small_network()
         changed.head[-1].bias += 1

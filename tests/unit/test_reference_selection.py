@@ -237,6 +237,15 @@ def test_measure_runs_the_network_on_each_pair(clip):
     assert float(table.pairs[t, 1]) == pytest.approx(alone, abs=0.01)
 
 
+def test_measure_can_judge_some_frames_only(clip):
+    torch.manual_seed(0)
+    network = Overexposure(width=8, blocks=1).eval()
+    all_of_it, half = (selection.measure(network, clip, "float32", every=n) for n in (1, 2))
+    assert half.none[1::2].isnan().all()
+    for one, two in zip(all_of_it, half, strict=True):
+        assert torch.allclose(one[::2], two[::2], atol=1e-3, equal_nan=True)
+
+
 def test_fill_uses_the_references_that_it_is_given(clip):
     torch.manual_seed(0)
     network = Overexposure(width=8, blocks=1).eval()

@@ -138,17 +138,38 @@ in the same order, so they are also compared seed by seed.
 
 {table}"""
 
+IMITATION = """\
+### How much could any rule gain?
+
+```
+python -m training.imitate_oracle --panoramas FOLDERS --json docs/evaluation-imitation.json
+```
+
+The oracle knows the whole clip, a rule only its past. So two questions are asked of {clips} other
+clips, filmed in {scenes} training and validation scenes (small frames, of which one in three is
+judged; the camera looks to and fro and begins anywhere, so that the first frame has no advantage):
+how far ahead would one have to see? And what does a network like the policy gain that is *told*
+what the oracle gains by each decision, and looks at the same numbers as the policy? It is tried on
+scenes that were left out. Intervals: bootstrap over scenes and the clips within them, clip by clip
+against the best fixed rule (the best on these very clips).
+
+{table}
+"""
+
 REAL_CLIP = """\
 ### A real film
 
 No truth exists here: this is for looking. It is the course's film of a bird (credits:
 `data/photos/CREDITS.tsv`), every tenth frame, taken by a camera that walks, of a bird that comes
 near. {found}
-![An earlier frame; a frame with a white window; the frame filled alone, and from the earlier frame,
-two stops darker; where it remembers](evaluation-real_clip.jpg)
 
-From the left: the earlier frame; the frame; filled without a reference, shown two stops darker;
-filled from the earlier frame; what was white (grey) and what was remembered (white).
+![Above: an earlier frame; a frame with a white window; where it remembers. Below: the frame filled
+alone, and from the earlier frame, darker](evaluation-real_clip.jpg)
+
+Above: the earlier frame; the frame; what was white in it (grey), and what of that was remembered
+(white). Below, two stops darker: filled without a reference, and from the earlier frame. The sky
+behind the window on the right was white in the earlier frame, too. Exposure that drifts is not
+enough: a frame is of use only if it recorded what is lost now.
 """
 
 ZOOM = """\
@@ -198,6 +219,11 @@ def page(folder: Path) -> str:
     if ablation.is_file():
         table = report_overexposure.render_ablation(pd.read_csv(ablation))
         text += f"\n{ABLATION.format(table=table)}"
+    imitation = folder / "evaluation-imitation.json"
+    if imitation.is_file():
+        about = json.loads(imitation.read_text(encoding="utf-8"))
+        table = report_overexposure.render_imitation(about)
+        text += f"\n{IMITATION.format(table=table.rstrip(), **about)}"
     real = folder / "evaluation-real_clip.json"
     if real.is_file():
         about = json.loads(real.read_text(encoding="utf-8"))

@@ -77,11 +77,13 @@ def main() -> int:
     alone = network(now, ev[NOW])[0]
     fill = network.fill(now, ev[NOW], before, ev[BEFORE])
     white = exposure.clipped(now, "each")
-    pictures = [before[0], now[0], *(exposure.develop(x, STOPS) for x in (alone, fill.light[0]))]
-    pictures.append((fill.remembered[0] * 0.8 + 0.2 * white[0]).amax(0).expand(3, -1, -1))
-    edge = torch.ones(3, HEIGHT, 6)
-    strip = torch.cat([part for each in pictures for part in (each, edge)][:-1], -1)
-    images.save(strip, DOCS / "evaluation-real_clip.jpg")
+    filled = [exposure.develop(light, STOPS) for light in (alone, fill.light[0])]
+    remembered = (fill.remembered[0] * 0.8 + 0.2 * white[0]).amax(0).expand(3, -1, -1)
+    rows = ([before[0], now[0], remembered], [*filled, torch.ones_like(before[0])])
+    strip = torch.cat(
+        [torch.cat([F.pad(x, (0, 6, 0, 6), value=1.0) for x in r], -1) for r in rows], -2
+    )
+    images.save(strip, DOCS / "evaluation-real_clip.jpg", overwrite=True)
     seen = selection.glances(frames, ev)
     about = {
         "every": EVERY,
