@@ -189,8 +189,10 @@ def test_foresight_ends_where_it_says(plays):
     assert one[:3] == two[:3]  # frame 2's decision, seen in frame 3, knows frame 3
 
 
-def test_the_diagnosis_finds_what_can_be_learned():
+def test_the_diagnosis_finds_what_can_be_learned(monkeypatch):
     """In these clips one number says all, so even an imitator that has not seen them finds it."""
+    monkeypatch.setattr(imitate_oracle, "BATCH", 256)
+    monkeypatch.setattr(imitate_oracle, "FOLDS", 2)
     plays = [made_play(i, 10, begins_well=False)._replace(scene=f"{i % 8}") for i in range(24)]
     found = imitate_oracle.diagnose(plays, seeds=(0,))
     assert (found["clips"], found["scenes"]) == (24, 8)
