@@ -32,8 +32,9 @@ CARD = {
     "(CC0), filled by this course's network overexposure. It looks at "
     f"{len(FEATURES)} numbers: " + "; ".join(FEATURES) + ".",
     "failures": (
-        "On scenes that it did not see it is no better than the best fixed rule: 36 clips are few "
-        "(docs/evaluation.md).",
+        "On scenes that it did not see it is no better than the best fixed rule "
+        "(docs/evaluation.md). 36 clips are few; but a network that was told what the oracle gains "
+        "by each decision was no better, either (docs/training).",
         "It learned on cameras that pan there and back within 24 frames. What to keep for a camera "
         "that never returns, it was not taught.",
         "It cannot know what is behind the next corner: the oracle, which does, is better.",
