@@ -17,6 +17,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -113,17 +114,22 @@ def ablation_table(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
             "the ablation needs two finished seeds or more of each kind, all equally long: run "
             "training/ablate_overexposure.sh to the end."
         )
-    scores = {kind: each.set_index("seed")[[*COMPARED]] for kind, each in rows.groupby("kind")}
-    lines = {str(kind): scores[kind] for kind in sorted(scores)}
-    for kind in sorted(scores):
+    kinds = sorted({str(kind) for kind in rows.kind})
+    scores = {
+        kind: pd.DataFrame(rows.loc[rows.kind == kind]).set_index("seed").filter(COMPARED)
+        for kind in kinds
+    }
+    lines: dict[str, pd.DataFrame] = {**scores}
+    for kind in kinds:
         if kind != "full" and "full" in scores:
             lines[f"{kind} less full, seed by seed"] = (scores[kind] - scores["full"]).dropna()
     table: dict[str, dict[str, float]] = {}
     for name, each in lines.items():
         line = table[name] = {"seeds": len(each)}
         for key in COMPARED:
-            half_width = stats.t.ppf(0.975, len(each) - 1) * stats.sem(each[key])
-            line[COLUMNS[key]] = round(float(each[key].mean()), 2)
+            found = np.asarray(each[key], dtype=float)
+            half_width = stats.t.ppf(0.975, len(found) - 1) * stats.sem(found)
+            line[COLUMNS[key]] = round(float(found.mean()), 2)
             line[f"± {key}"] = round(float(half_width), 2)
     return table
 
