@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 
 from mssnet_edu import files
 from mssnet_edu.show.widgets.sliders import ERROR_MARK, STEPS, STEPS_MIME
-from tools.notebooks import pages
+from tools.notebooks import course_map, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "course"
@@ -185,25 +185,27 @@ def main() -> None:
         sys.exit("There are no notebooks in notebooks/.")
 
     OUT.mkdir(parents=True, exist_ok=True)
-    rows, failed, over = [], False, []
-    print(f"{'notebook':36} {'seconds':>8} {'CPU s':>8} {'peak MB':>8}  result")
+    ran, failed, over = {}, False, []
+    print(f"{'notebook':36} {'seconds':>8} {'CPU s':>8} {'peak MB':>8} {'page MB':>8}  result")
     for path in paths:
         run = execute(path.resolve())
+        text = pages.page(run.notebook, run.path)
         files.write_text(OUT / path.name, nbformat.writes(run.notebook))
-        files.write_text(OUT / f"{path.stem}.html", pages.page(run.notebook, path.resolve().parent))
-        numbers = f"{run.seconds:8.1f} {run.cpu_s:8.1f} {run.peak_mb:8.0f}"
+        files.write_text(OUT / f"{path.stem}.html", text)
+        page_mb = len(text.encode()) / 1e6
+        if page_mb > pages.MAX_MB:
+            run.errors.append(f"its page has {page_mb:.1f} MB; {pages.MAX_MB} are allowed")
+        numbers = f"{run.seconds:8.1f} {run.cpu_s:8.1f} {run.peak_mb:8.0f} {page_mb:8.1f}"
         print(f"{path.stem:36} {numbers}  {'; '.join(run.errors) or 'ok'}", flush=True)
-        rows.append(
-            f'<tr><td><a href="{path.stem}.html">{html.escape(pages.title_of(run.notebook))}</a>'
-            f"</td><td>{run.seconds:.0f}</td><td>{run.peak_mb:.0f}</td>"
-            f"<td>{f'{len(run.errors)} errors' if run.errors else 'as it should'}</td></tr>"
-        )
+        ran[path.stem] = {**run._asdict(), "title": pages.title_of(run.notebook)}
         failed |= bool(run.errors)
         if run.seconds > LIMIT_S * TOLERANCE:
             over.append(f"{path.stem}: {run.seconds:.0f} s; {LIMIT_S} s are allowed on idle cores")
         if run.peak_mb > LIMIT_MB:
             over.append(f"{path.stem}: {run.peak_mb:.0f} MB; {LIMIT_MB} MB are allowed")
-    files.write_text(OUT / "index.html", pages.index(rows))
+    lessons = course_map.lessons(ROOT / "notebooks")
+    there = {path.stem for path in OUT.glob("*.html")}
+    files.write_text(OUT / "index.html", course_map.index_page(lessons, there, ran))
     print(f"\nThe pages: {OUT / 'index.html'}")
     print(*over, sep="\n")
     sys.exit(1 if failed or (options.strict and over) else 0)

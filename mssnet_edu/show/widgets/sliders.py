@@ -22,7 +22,7 @@ TRY_ALL = "MSSNET_EDU_TRY_SLIDERS"
 # `make course` sets it: its pages have no kernel, so the handles step through figures computed now.
 STEPS = "MSSNET_EDU_STEPS"
 STEPS_MIME = "application/vnd.mssnet-edu.steps+json"
-MOST_STEPS, MOST_FIGURES = 8, 16  # of one handle; of all together
+MOST_STEPS, MOST_FIGURES, MOST_BYTES = 8, 16, 3_000_000  # of one handle; of all together
 UNITS = {"px": "px", "deg": "°", "db": "dB", "s": "s", "ev": "EV", "mb": "MB"}
 
 html = look.macros("widgets/sliders")
@@ -50,13 +50,7 @@ class Sliders(ipywidgets.VBox):
         long all of it took.
         """
         begun = time.perf_counter()
-        for most in range(MOST_STEPS, 2, -1):
-            positions = [_positions(control, most) for control in self.controls.values()]
-            if math.prod(map(len, positions)) <= MOST_FIGURES:
-                break
-        alone = math.prod(map(len, positions)) > MOST_FIGURES
-        if alone:
-            positions = [_positions(control, MOST_STEPS) for control in self.controls.values()]
+        positions, alone = self._positions()
         now = list(self.values().values())
         start = [
             [value for _, value in each].index(value)
@@ -83,6 +77,17 @@ class Sliders(ipywidgets.VBox):
         ]
         seconds = time.perf_counter() - begun
         return dict(controls=controls, figures=figures, at=at, alone=alone, seconds=seconds)
+
+    def _positions(self):
+        """As many positions of each control as a page can hold; whether each moves alone."""
+        limit = min(max(MOST_BYTES // (len(self.view.value) + 1), 6), MOST_FIGURES)
+        for alone in (False, True):
+            for most in range(MOST_STEPS, 2, -1):
+                positions = [_positions(control, most) for control in self.controls.values()]
+                counts = [len(each) for each in positions]
+                if (1 + sum(counts) - len(counts) if alone else math.prod(counts)) <= limit:
+                    return positions, alone
+        return positions, True
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
