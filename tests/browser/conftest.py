@@ -350,6 +350,23 @@ def look():
 
 
 @pytest.fixture(scope="session")
+def axe():
+    """`axe(page)` lists what axe-core finds serious there; `axe(page, "css")` in parts of it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def find(page, part=None):
+        found = Axe().run(page, context=part).response["violations"]
+        return [
+            f"{each['id']}: {node['target']} {node['failureSummary'][-200:]}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def shot():
     """Save what a reader sees: shot("name", page), or a part of the page, into build/shots."""
     SHOTS.mkdir(parents=True, exist_ok=True)
