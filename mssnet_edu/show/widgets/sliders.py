@@ -9,9 +9,11 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import anywidget
 import ipywidgets
 
 from mssnet_edu.show import look
+from mssnet_edu.show.widgets.shared import script
 
 __all__ = ["Sliders", "sliders"]
 
@@ -28,6 +30,12 @@ UNITS = {"px": "px", "deg": "°", "db": "dB", "s": "s", "ev": "EV", "mb": "MB"}
 html = look.macros("widgets/sliders")
 
 
+class Handles(anywidget.AnyWidget):
+    """Unseen in the box: keeps the keys of ipywidgets' handles from Jupyter, and names them."""
+
+    _esm = script("handles")
+
+
 class Sliders(ipywidgets.VBox):
     """What `sliders` returns: `controls`, by name, above; `view`, which shows the figure, below."""
 
@@ -35,7 +43,7 @@ class Sliders(ipywidgets.VBox):
     def __init__(self, controls: dict[str, Any], draw: Callable[[dict[str, Any]], str]):
         self.controls, self.draw = controls, draw
         self.view = ipywidgets.HTML(draw(self.values()))
-        super().__init__([*controls.values(), self.view])
+        super().__init__([*controls.values(), self.view, Handles()])
 
     def values(self) -> dict[str, Any]:
         """What the controls say now, by name."""
