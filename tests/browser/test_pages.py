@@ -1,4 +1,4 @@
-"""The pages that `make course` writes: alive without a kernel or a network, opened from the disk."""
+"""The pages of `make course`: alive without a kernel or a network, opened from the disk."""
 
 import re
 from pathlib import Path
@@ -131,7 +131,9 @@ def test_every_widget_moves_without_a_kernel(lesson, look, shot, name):
     widget.locator(handle).first.focus()
     lesson.keyboard.press(keys)
     told = "e => e.innerText + [...e.querySelectorAll('*')].map(x => x.ariaValueText).join()"
-    lesson.wait_for_function(f"([e, w]) => ({told})(e).includes(w)", arg=[widget.element_handle(), words])
+    lesson.wait_for_function(
+        f"([e, w]) => ({told})(e).includes(w)", arg=[widget.element_handle(), words]
+    )
     look(shown, before)
     shot(f"page_{name}", widget)
 
@@ -182,7 +184,9 @@ def test_the_courses_own_pages(browser, path, axe, look):
     places = page.locator("[data-widget]")
     expect(page.locator("[data-live]")).to_have_count(places.count())
     for place in places.all():
-        handle = place.locator("input[type=range]:not([max='0']), [role=slider], [role=application]")
+        handle = place.locator(
+            "input[type=range]:not([max='0']), [role=slider], [role=application]"
+        )
         if handle.count():
             before = look(place)
             handle.first.focus()

@@ -67,7 +67,7 @@ def good(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(good):
     Image.new("RGB", (2, 2)).save(good.path.parent / "a dot.png")
-    return pages.page(good.notebook, good.path.parent)
+    return pages.page(good.notebook, good.path)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,7 @@ def test_a_good_notebook_passes(good):
 
 def test_the_page_shows_widgets_as_they_stood(page):
     assert "◦ method nearest" in page
+    assert "Run this notebook to move it." in page
     assert "<p>1 &lt; 2</p>" in page
     assert "<b>a still of the slider</b>" in page
 

@@ -73,7 +73,9 @@ def drawing(course: list[Lesson], pages: Collection[str]) -> dict[str, Any]:
     arrows = nearest_needs(course)
     rows: dict[str, int] = {}
     for lesson in course:
-        rows[lesson.number] = 1 + max((rows[n] for n in arrows[lesson.number] if n in rows), default=-1)
+        rows[lesson.number] = 1 + max(
+            (rows[n] for n in arrows[lesson.number] if n in rows), default=-1
+        )
     width = max((list(rows.values()).count(row) for row in rows.values()), default=1) * COLUMN_PX
     boxes: dict[str, dict[str, Any]] = {}
     for row in sorted(set(rows.values())):
@@ -90,7 +92,7 @@ def drawing(course: list[Lesson], pages: Collection[str]) -> dict[str, Any]:
                 "page": lesson.stem in pages,
             }
     ends = [(boxes[n], boxes[number]) for number, own in arrows.items() for n in own if n in boxes]
-    height = (max(rows.values(), default=0) + 1) * ROW_PX - ROW_PX + BOX_PX[1] + 8
+    height = max(rows.values(), default=0) * ROW_PX + BOX_PX[1] + 8
     return {"boxes": list(boxes.values()), "arrows": ends, "size": (width, height), "box": BOX_PX}
 
 

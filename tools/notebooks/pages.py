@@ -2,9 +2,9 @@
 
     python -m tools.notebooks.pages build/course/00*.ipynb     writes their pages anew, beside them
 
-Nothing in a page is loaded from elsewhere. The course's own widgets work in it: their state, scripts
-and pictures stand in the page, and page/live.js gives each script the model that JupyterLab would.
-(The usual widget manager, @jupyter-widgets/html-manager, is 3.6 MB of script, without anywidget's.)
+Nothing in a page is loaded from elsewhere. The course's own widgets work: their state, scripts and
+pictures stand in the page, and page/live.js gives each script the model that JupyterLab would. (The
+usual manager of widgets, @jupyter-widgets/html-manager, is 3.6 MB of script, without anywidget's.)
 Sliders that call Python step through figures computed during the run; any other widget stands there
 as the picture that it last showed.
 """
@@ -84,8 +84,9 @@ class LiveWidgets:
             return f"picture:{urls.setdefault(match[0], len(urls))};"
 
         models = PICTURE.sub(number, _json({"modules": self.modules, "models": self.used}))
+        pictures = _json([numbers.get(url, url) for url in urls])
         return (
-            f'<script type="application/json" id="pictures">{_json([numbers.get(url, url) for url in urls])}</script>\n'
+            f'<script type="application/json" id="pictures">{pictures}</script>\n'
             f'<script type="application/json" id="widgets">{models}</script>\n'
             f'<script type="module">{(HERE / "live.js").read_text(encoding="utf-8")}</script>\n'
         )

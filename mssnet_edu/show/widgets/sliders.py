@@ -250,9 +250,7 @@ def _positions(control, most):
     }
     values |= {0: control.min, last: control.max, here: control.value}
     kind = type(control.value)
-    return [
-        (f"{value:.6g}".replace("-", "−"), kind(round(value, 9))) for value in values.values()
-    ]
+    return [(f"{value:.6g}".replace("-", "−"), kind(round(value, 9))) for value in values.values()]
 
 
 def _try_ends(box):
