@@ -18,6 +18,7 @@ import json
 import mimetypes
 import re
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -67,8 +68,11 @@ class LiveWidgets:
         self.used[name] = {
             "module": self.modules.index(module),
             "state": state,
-            "buffers": [{"path": b["path"], "data": b["data"]} for b in buffers],
+            "buffers": {b["path"][0]: _deflate(b["data"]) for b in buffers},
         }
+        # the still is seen where no script runs; what the widget shows as well is not stored twice
+        shown = set(PICTURE.findall(_json(state)))
+        still = PICTURE.sub(lambda m: m[0] if m[0] in shown else _smaller(m[0], lossy=True), still)
         return f'<div data-widget="{html.escape(name)}">{still}</div>'
 
     def html(self, page: str) -> str:
@@ -90,6 +94,11 @@ class LiveWidgets:
             f'<script type="application/json" id="widgets">{models}</script>\n'
             f'<script type="module">{(HERE / "live.js").read_text(encoding="utf-8")}</script>\n'
         )
+
+
+def _deflate(data):
+    """Bytes in base64, compressed: the dial's numbers take two megabytes."""
+    return base64.b64encode(zlib.compress(base64.b64decode(data), 9)).decode()
 
 
 def _json(value):
@@ -203,11 +212,11 @@ def page(notebook: NotebookNode, path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _smaller(url: str) -> str:
-    """Return a PNG's data URL as that of a WebP, where that is shorter.
+def _smaller(url: str, lossy: bool = False) -> str:
+    """Return a PNG's data URL as that of a WebP, where that is shorter. Photos keep every pixel.
 
-    Photos keep every pixel. Only charts are transparent, and may be stored with a loss that no eye
-    sees: in a drawn spectrum, that is three quarters of the page.
+    lossy: no eye sees the loss, but the pixels are not quite the same. Only charts are transparent,
+    and they may be stored so: in a page of drawn spectra, they are three quarters of it.
     """
     kind, data = url.split(",", 1)
     if kind != "data:image/png;base64":
@@ -216,8 +225,10 @@ def _smaller(url: str) -> str:
     with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
         if picture.mode not in ("RGB", "RGBA"):
             picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-        ways = [{"lossless": True, "exact": True, "quality": 40, "method": 3}]
-        ways += [{"quality": 90}] if picture.mode == "RGBA" else []
+        ways: list[dict[str, Any]] = [
+            {"lossless": True, "exact": True, "quality": 40, "method": 3},
+            *([{"quality": 90}] if lossy or picture.mode == "RGBA" else []),
+        ]
         for way in ways:
             webp = io.BytesIO()
             picture.save(webp, "WEBP", **way)

@@ -4,6 +4,7 @@ import inspect
 import itertools
 import math
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -54,8 +55,8 @@ class Sliders(ipywidgets.VBox):
 
         controls: of each its description, labels and kind, and the number of its start. figures:
         HTML. at: which figure belongs to the controls' numbers, "0,3". alone: there are too many
-        combinations, so each control was moved while the others stood at their start. seconds: how
-        long all of it took.
+        combinations, so each control was moved while the others stood at their start. complete: no
+        position was left out. seconds: how long all of it took.
         """
         begun = time.perf_counter()
         positions, alone = self._positions()
@@ -83,8 +84,15 @@ class Sliders(ipywidgets.VBox):
             }
             for control, each, i in zip(self.controls.values(), positions, start, strict=True)
         ]
-        seconds = time.perf_counter() - begun
-        return dict(controls=controls, figures=figures, at=at, alone=alone, seconds=seconds)
+        every = [len(_positions(control, sys.maxsize)) for control in self.controls.values()]
+        return {
+            "controls": controls,
+            "figures": figures,
+            "at": at,
+            "alone": alone,
+            "complete": len(at) == math.prod(every),
+            "seconds": time.perf_counter() - begun,
+        }
 
     def _positions(self):
         """As many positions of each control as a page can hold; whether each moves alone."""
@@ -105,9 +113,8 @@ class Sliders(ipywidgets.VBox):
             for name, control in self.controls.items()
         )
         data = {**data, "text/html": f"{self.view.value}{html.fallback_note(values)}"}
-        if os.environ.get(STEPS):
-            data[STEPS_MIME] = self.steps()
-        return data, metadata
+        steps = {STEPS_MIME: self.steps()} if os.environ.get(STEPS) else {}
+        return {**data, **steps}, metadata
 
 
 def sliders(

@@ -12,12 +12,8 @@ const { modules, models } = JSON.parse(stored("widgets"), withPictures);
 // What the course's widgets use of https://anywidget.dev/en/afm/#render
 class Model {
   listeners = {};
-  constructor({ state, buffers }) {
+  constructor(state) {
     this.state = state;
-    for (const { path, data } of buffers) {
-      const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-      state[path[0]] = new DataView(bytes.buffer);
-    }
   }
   get(name) {
     return this.state[name];
@@ -37,8 +33,17 @@ class Model {
   send() {}
 }
 
+async function inflate(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new DataView(await new Response(stream).arrayBuffer());
+}
+
 const loaded = modules.map((text) => import(URL.createObjectURL(new Blob([text], { type: "text/javascript" }))));
-for (const id in models) models[id].model = new Model(models[id]);
+for (const each of Object.values(models)) {
+  for (const name in each.buffers) each.state[name] = await inflate(each.buffers[name]);
+  each.model = new Model(each.state);
+}
 
 for (const place of document.querySelectorAll("[data-widget]")) {
   const { module, model } = models[place.dataset.widget];

@@ -1,5 +1,5 @@
 // Handles over figures that were computed before: what `sliders` is on a page without a kernel.
-// State in the model: controls, figures, at, alone (see Sliders.steps). Nothing is computed here.
+// State in the model: controls, figures, at, alone complete (see Sliders.steps). Nothing is computed here.
 
 function render({ model, el }) {
   const [controls, figures, at, alone] = ["controls", "figures", "at", "alone"].map((name) => model.get(name));
@@ -17,7 +17,7 @@ function render({ model, el }) {
   });
   const view = make("div", null, root);
   make("p", "mss-steps-note", root, [
-    `${Object.keys(at).length} positions were computed for this page; run this notebook for all others.`,
+    `${Object.keys(at).length} positions were computed for this page; ${model.get("complete") ? "there are no others" : "run this notebook for all others"}.`,
     alone ? "Here one handle moves at a time, and the others go back to where they began." : "",
   ].filter(Boolean).join(" "));
 
