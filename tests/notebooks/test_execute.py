@@ -156,7 +156,7 @@ def test_the_page_keeps_solutions_folded(page):
 def test_the_page_links_to_pages_and_holds_its_pictures(page):
     assert 'href="01_next.html#part"' in page
     assert 'href="https://example.org/a.ipynb"' in page
-    assert 'src="data:image/png;base64,' in page
+    assert re.search(r'src="data:image/(png|webp);base64,', page)
     assert "a%20dot.png" not in page
 
 

@@ -100,7 +100,15 @@ def widget_errors(notebook: NotebookNode) -> list[str]:
             if output.get("output_type") == "error":
                 errors.append(f"{output['ename']}: {output['evalue']}")
         errors.extend(_reported_errors(model["state"]))
-    return errors
+    for steps in steps_of(notebook):
+        errors.extend(_reported_errors(steps["figures"]))
+    return list(dict.fromkeys(errors))
+
+
+def steps_of(notebook: NotebookNode) -> list[dict]:
+    """Return what the sliders of an executed notebook computed for its page: see Sliders.steps."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return [o.data[STEPS_MIME] for o in outputs if STEPS_MIME in o.get("data", {})]
 
 
 def _reported_errors(value: object) -> list[str]:
@@ -132,13 +140,6 @@ def pictures_without_alt(notebook: NotebookNode) -> list[str]:
     return lines
 
 
-def seconds_of_steps(notebook: NotebookNode) -> float:
-    """Return the time that the figures for the pages' handles took."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    steps = [output.get("data", {}).get(STEPS_MIME) for output in outputs]
-    return sum(each["seconds"] for each in steps if each)
-
-
 def execute(path: Path) -> Run:
     """Run one notebook in a kernel of its own, in its own folder."""
     notebook = nbformat.read(path, as_version=4)
@@ -162,7 +163,8 @@ def execute(path: Path) -> Run:
             errors.append(f"{error.ename}: {error.evalue}")
         except (CellTimeoutError, DeadKernelError) as error:
             errors.append(str(error).strip().splitlines()[0])
-    seconds = time.perf_counter() - start - seconds_of_steps(notebook)  # no learner waits for them
+    seconds = time.perf_counter() - start
+    seconds -= sum(steps["seconds"] for steps in steps_of(notebook))  # no learner waits for these
     errors += [f"in a widget: {text}" for text in widget_errors(notebook)]
     errors += pictures_without_alt(notebook)
     return Run(path, notebook, errors, seconds, monitor.cpu_s, monitor.peak_mb)

@@ -25,7 +25,8 @@ TRY_ALL = "MSSNET_EDU_TRY_SLIDERS"
 # `make course` sets it: its pages have no kernel, so the handles step through figures computed now.
 STEPS = "MSSNET_EDU_STEPS"
 STEPS_MIME = "application/vnd.mssnet-edu.steps+json"
-MOST_STEPS, MOST_FIGURES, MOST_BYTES = 8, 16, 3_000_000  # of one handle; of all together
+MOST_STEPS, MOST_FIGURES = 8, 16  # of one handle; of all together
+MOST_BYTES, MOST_CPU_S = 3_000_000, 6  # of all figures: fewer of heavy and of slow ones
 UNITS = {"px": "px", "deg": "°", "db": "dB", "s": "s", "ev": "EV", "mb": "MB"}
 
 html = look.macros("widgets/sliders")
@@ -43,7 +44,9 @@ class Sliders(ipywidgets.VBox):
     # Any: a control may be any widget that has a value
     def __init__(self, controls: dict[str, Any], draw: Callable[[dict[str, Any]], str]):
         self.controls, self.draw = controls, draw
+        begun = time.process_time()
         self.view = ipywidgets.HTML(draw(self.values()))
+        self._cpu_s = time.process_time() - begun  # of one figure
         super().__init__([*controls.values(), self.view, Handles()])
 
     def values(self) -> dict[str, Any]:
@@ -71,7 +74,10 @@ class Sliders(ipywidgets.VBox):
             if alone and sum(a != b for a, b in zip(chosen, start, strict=True)) > 1:
                 continue
             values = [each[i][1] for each, i in zip(positions, chosen, strict=True)]
-            figure = self.draw(dict(zip(self.controls, values, strict=True)))
+            try:
+                figure = self.draw(dict(zip(self.controls, values, strict=True)))
+            except Exception as error:
+                figure = _error_html(error)
             if figure not in figures:
                 figures.append(figure)
             at[",".join(map(str, chosen))] = figures.index(figure)
@@ -96,7 +102,8 @@ class Sliders(ipywidgets.VBox):
 
     def _positions(self):
         """As many positions of each control as a page can hold; whether each moves alone."""
-        limit = min(max(MOST_BYTES // (len(self.view.value) + 1), 6), MOST_FIGURES)
+        limits = MOST_BYTES / max(len(self.view.value), 1), MOST_CPU_S / max(self._cpu_s, 1e-3)
+        limit = min(max(min(limits), 6), MOST_FIGURES)
         for alone in (False, True):
             for most in range(MOST_STEPS, 2, -1):
                 positions = [_positions(control, most) for control in self.controls.values()]
