@@ -212,7 +212,7 @@ def test_sliders_call_the_function_and_show_its_errors(page, shot):
     expect(area.get_by_role("alert")).to_contain_text("ValueError: too long for this cat")
 
 
-def test_still_figures_in_both_themes(lab, page, shot, look):
+def test_still_figures_in_both_themes(lab, page, shot, look, axe):
     figure = page.locator("figure.mss:not(.mss-compare, .mss-player)", has_text="made from it")
     table = page.locator("figure.mss table")
     seen = {}
@@ -220,6 +220,7 @@ def test_still_figures_in_both_themes(lab, page, shot, look):
         lab.theme(page, theme)
         table.scroll_into_view_if_needed()
         shot(f"still_{theme.lower()}", page)
+        assert [axe(page, part) for part in ("figure.mss", ".widget-vbox")] == [[], []]
         row = table.locator("tbody tr:nth-child(2)").evaluate(
             "row => [getComputedStyle(row).color, getComputedStyle(row).backgroundColor]"
         )
