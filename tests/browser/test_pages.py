@@ -27,7 +27,10 @@ def blur(length_px=5, kind="line"):
 me.show.sliders(blur, length_px=(1, 9, 2), kind=["line", "shake"])
 """
 COMPARE = 'me.show.compare(smooth, photo, labels=("smooth", "sharp"), truth=photo, alt="Hers.")'
-MANY = 'me.show.compare_many({"a": small, "b": smooth, "c": photo}, alt="Three.")'
+MANY = """
+names = ("a small photo, made by hand", "a smooth enlargement of it", "the photo in full")
+me.show.compare_many(dict(zip(names, (small, smooth, photo))), alt="Three.")
+"""
 PLAYER = """
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 network = MSSNet(MSSNetConfig(4, 4, 4)).eval()
@@ -57,13 +60,30 @@ answers = torch.rand(36, 9, 1000).softmax(-1)
 me.show.zooms({"hers": photo}, {"hers": answers}, right={"hers": [7]}, alt="All zooms.")
 """
 VOTE = 'me.show.vote([(smooth, ("whale", 0.6), photo, ["pike"])] * 2, alt="A vote.")'
-CELLS = [STEPS, COMPARE, MANY, PLAYER, DIAL, TRUST, GAME, SCRUBBER, REFERENCE, SIMILAR, ZOOMS, VOTE]
+TABLE = """
+head = ["", "right, first half", "second half", "mended", "broken", "probability", "something else"]
+me.show.table([["one", 10.5, 2.25, 3.125, 4, 5, 6]], head, caption="A wide table")
+"""
+WIDGETS = [
+    STEPS,
+    COMPARE,
+    MANY,
+    PLAYER,
+    DIAL,
+    TRUST,
+    GAME,
+    SCRUBBER,
+    REFERENCE,
+    SIMILAR,
+    ZOOMS,
+    VOTE,
+]
 
 # widget, its handle, keys for it, the picture that changes, the words that follow
 MOVES = {
     "steps": ("input", "End", "figure.mss", "9 px, line"),
     "compare": ("[role=slider]", "Home", ".mss-stage", "0 % smooth"),
-    "compare_many": ("[role=slider]", "3", ".mss-stage", "the rest c"),
+    "compare_many": ("[role=slider]", "3", ".mss-stage", "the rest the photo"),
     "player": ("input", "Home", ".mss-view", "The blurred photo: PSNR"),
     "dial": ("input", "Home", "canvas", "nothing is added"),
     "trust": ("input", "Home", ".mss-trust-stage", "at most 0 grey levels"),
@@ -99,7 +119,9 @@ def folder(tmp_path_factory):
     notebook = nbformat.v4.new_notebook(metadata={"mssnet_edu": about})
     text = "# 00 · All widgets\n\nRead [the index](index.html). Call `me.show`.\n\n> **Predict.**"
     notebook.cells = [nbformat.v4.new_markdown_cell(text)]
-    notebook.cells += [nbformat.v4.new_code_cell(f"# {i}\n{cell}") for i, cell in enumerate(CELLS)]
+    notebook.cells += [
+        nbformat.v4.new_code_cell(f"# {i}\n{cell}") for i, cell in enumerate([*WIDGETS, TABLE])
+    ]
     path = folder / "00_all.ipynb"
     nbformat.write(notebook, path)
     run = run_course.execute(path)
@@ -114,7 +136,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lesson(browser, folder):
     page, errors = open_page(browser, folder / "00_all.html")
-    expect(page.locator("[data-live]")).to_have_count(len(CELLS))
+    expect(page.locator("[data-live]")).to_have_count(len(WIDGETS))
     yield page
     page.context.close()
     assert errors == []
@@ -154,7 +176,7 @@ def test_steps_are_said_to_be_steps(lesson):
 def test_without_scripts_every_widget_is_a_picture_with_words(browser, folder):
     page, _ = open_page(browser, folder / "00_all.html", java_script_enabled=False)
     widgets = page.locator("[data-widget]")
-    expect(widgets).to_have_count(len(CELLS))
+    expect(widgets).to_have_count(len(WIDGETS))
     for widget in widgets.all():
         assert widget.locator("img[alt]:not([alt=''])").count() > 0
     page.context.close()
@@ -168,7 +190,7 @@ def test_nothing_stands_in_a_readers_way(browser, folder, axe, shot, name, width
     page, errors = open_page(browser, folder / f"{name}.html", viewport=size, color_scheme=scheme)
     page.wait_for_load_state()
     if name == "00_all":
-        expect(page.locator("[data-live]")).to_have_count(len(CELLS))
+        expect(page.locator("[data-live]")).to_have_count(len(WIDGETS))
     assert axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     shot(f"page_{name}_{width}_{scheme}", page)
