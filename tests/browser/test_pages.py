@@ -62,6 +62,7 @@ me.show.zooms({"hers": photo}, {"hers": answers}, right={"hers": [7]}, alt="All 
 VOTE = 'me.show.vote([(smooth, ("whale", 0.6), photo, ["pike"])] * 2, alt="A vote.")'
 TABLE = """
 head = ["", "right, first half", "second half", "mended", "broken", "probability", "something else"]
+display(me.check("00-a", ...))
 me.show.table([["one", 10.5, 2.25, 3.125, 4, 5, 6]], head, caption="A wide table")
 """
 WIDGETS = [
@@ -191,6 +192,8 @@ def test_nothing_stands_in_a_readers_way(browser, folder, axe, shot, name, width
     page.wait_for_load_state()
     if name == "00_all":
         expect(page.locator("[data-live]")).to_have_count(len(WIDGETS))
+        dots = page.locator("[role=status] code")  # axe-core reads no text without letters
+        assert dots.evaluate("e => getComputedStyle(e).backgroundColor") == "rgba(0, 0, 0, 0)"
     assert axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     shot(f"page_{name}_{width}_{scheme}", page)
@@ -202,7 +205,8 @@ def test_nothing_stands_in_a_readers_way(browser, folder, axe, shot, name, width
 def test_the_courses_own_pages(browser, path, axe, look):
     """Only where `make course` has written them: running all lessons takes minutes."""
     assert path.stat().st_size <= pages.MAX_MB * 1e6
-    page, errors = open_page(browser, path, viewport={"width": 390, "height": 900})
+    phone = {"width": 390, "height": 900}
+    page, errors = open_page(browser, path, viewport=phone, color_scheme="dark")
     places = page.locator("[data-widget]")
     expect(page.locator("[data-live]")).to_have_count(places.count())
     for place in places.all():
