@@ -52,6 +52,21 @@ def test_a_photo_keeps_every_pixel(tmp_path, photo):
     assert np.array_equal(np.asarray(image_of(stored).convert("RGB")), photo)
 
 
+@pytest.mark.parametrize(("width", "same"), [(64, True), (128, True), (32, False)])
+def test_only_what_is_shown_smaller_may_lose_a_pixel(tmp_path, width, same):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    html = f'<img alt="it" src="{png_url(noise)}" width="{width}">'
+    (stored,) = pages.PICTURE.findall(page_of(tmp_path, shown({"text/html": html})))
+    pixels = np.asarray(image_of(stored).convert("RGB"))
+    assert np.array_equal(pixels, noise) == same
+    model = {"model_name": "AnyModel", "buffers": []}
+    model["state"] = {"_esm": "", "_css": "", "url": png_url(noise)}
+    views = [shown({pages.VIEW: {"model_id": "m"}, "text/html": html}), shown({"text/html": html})]
+    page = page_of(tmp_path, *views, state={"m": model})
+    for stored in pages.PICTURE.findall(page):  # a loupe may go closer
+        assert np.array_equal(np.asarray(image_of(stored).convert("RGB")), noise)
+
+
 def test_a_widget_is_stored_once_and_cannot_end_its_script(tmp_path, photo):
     url, other = png_url(photo), png_url(photo[::-1].copy())
     model = {

@@ -47,6 +47,7 @@ class LiveWidgets:
 
     def __init__(self, models: dict[str, dict]):
         self.models, self.modules, self.styles, self.used = models, [], [], {}
+        self.pictures = set()
 
     def place(self, model_id: str, still: str) -> str:
         """Return the element in which a widget of the course comes to life, and keep its model."""
@@ -70,10 +71,13 @@ class LiveWidgets:
             "state": state,
             "buffers": {b["path"][0]: _deflate(b["data"]) for b in buffers},
         }
-        # the still is seen where no script runs; what the widget shows as well is not stored twice
-        shown = set(PICTURE.findall(_json(state)))
-        still = PICTURE.sub(lambda m: m[0] if m[0] in shown else _smaller(m[0], lossy=True), still)
+        self.pictures.update(PICTURE.findall(_json(state)))
+        still = PICTURE.sub(lambda match: self.lossy(match[0]), still)  # seen without scripts only
         return f'<div data-widget="{html.escape(name)}">{still}</div>'
+
+    def lossy(self, url: str) -> str:
+        """Return a picture's data URL with less data, unless a widget shows its pixels, too."""
+        return url if url in self.pictures else _smaller(url, lossy=True)
 
     def html(self, page: str) -> str:
         """Return the end of the page: all models and their pictures, and what wakes them.
@@ -204,7 +208,16 @@ def page(notebook: NotebookNode, path: Path) -> str:
         data = base64.b64encode(file.read_bytes()).decode()
         return f"{match[1]}data:{mimetypes.guess_type(file.name)[0]};base64,{data}"
 
+    def lighten(match: re.Match) -> str:
+        """Store a picture with a loss where it is shown smaller than it is: no pixel is seen."""
+        width = re.search(r'\swidth="(\d+)"', match[0])
+        own_width = int.from_bytes(base64.b64decode(match[2][:32])[16:20])  # of every PNG's header
+        if width is None or int(width[1]) >= own_width:
+            return match[0]
+        return match[0].replace(f"{match[1]}{match[2]}", live.lossy(f"{match[1]}{match[2]}"))
+
     text = re.sub(r'(<img [^>]*?src=")(?!\w+:)([^"]+)', embed, text)
+    text = re.sub(r'<img [^>]*?src="(data:image/png;base64,)([^"]+)"[^>]*>', lighten, text)
     # not by the template: nbconvert parses what comes from there, which takes long
     head, end, tail = text.rpartition("</body>")
     text = f"{head}{live.html(head)}{end}{tail}"

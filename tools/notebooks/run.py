@@ -148,7 +148,7 @@ def execute(path: Path) -> Run:
             cell.outputs = []  # or those after a failing cell would stay
     client = NotebookClient(
         notebook,
-        timeout=300,
+        timeout=600,  # of one cell: the machine may do other things too
         kernel_name="python3",
         store_widget_state=True,
         extra_arguments=["--log-level=ERROR"],  # the kernel's words, not the notebook's
