@@ -87,6 +87,10 @@ def test_a_widget_is_stored_once_and_cannot_end_its_script(tmp_path, photo):
     kept = json.loads(stored)["models"]["m"]
     assert kept["state"]["alt"] == "</script><b>"
     assert kept["state"]["again"] == [kept["state"]["url"], "picture:1;"]
+    pictures = json.loads(re.search(r'id="pictures">(.*?)</script>', page, re.DOTALL)[1])
+    tags = re.findall(r"<img\b[^>]*>", page)  # the browser's document.images
+    assert pages.PICTURE.findall(tags[pictures[0]])
+    assert np.array_equal(np.asarray(image_of(pictures[1]).convert("RGB")), photo[::-1])
     assert len(kept["buffers"]["data"]) < 100
 
 

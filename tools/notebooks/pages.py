@@ -85,8 +85,8 @@ class LiveWidgets:
         page: what stands before it. A picture in it is not stored again, but told by its number.
         """
         urls = {}  # a dict: in the order of their first use
-        images = re.findall(r'<img\b[^>]*?\ssrc="([^"]*)"', page)
-        numbers = {url: i for i, url in reversed(list(enumerate(images)))}
+        tags = enumerate(re.findall(r"<img\b[^>]*>", page))
+        numbers = {url: i for i, tag in tags for url in PICTURE.findall(tag)}
 
         def number(match):
             return f"picture:{urls.setdefault(match[0], len(urls))};"
