@@ -4,7 +4,6 @@ import inspect
 import itertools
 import math
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -58,8 +57,8 @@ class Sliders(ipywidgets.VBox):
 
         controls: of each its description, labels and kind, and the number of its start. figures:
         HTML. at: which figure belongs to the controls' numbers, "0,3". alone: there are too many
-        combinations, so each control was moved while the others stood at their start. complete: no
-        position was left out. seconds: how long all of it took.
+        combinations, so each control was moved while the others stood at their start. seconds: how
+        long all of it took.
         """
         begun = time.perf_counter()
         positions, alone = self._positions()
@@ -90,13 +89,11 @@ class Sliders(ipywidgets.VBox):
             }
             for control, each, i in zip(self.controls.values(), positions, start, strict=True)
         ]
-        every = [len(_positions(control, sys.maxsize)) for control in self.controls.values()]
         return {
             "controls": controls,
             "figures": figures,
             "at": at,
             "alone": alone,
-            "complete": len(at) == math.prod(every),
             "seconds": time.perf_counter() - begun,
         }
 

@@ -17,7 +17,7 @@ function render({ model, el }) {
   });
   const view = make("div", null, root);
   make("p", "mss-steps-note", root, [
-    `${Object.keys(at).length} positions were computed for this page; ${model.get("complete") ? "there are no others" : "run this notebook for all others"}.`,
+    `${Object.keys(at).length} positions were computed for this page; the running notebook computes any.`,
     alone ? "Here one handle moves at a time, and the others go back to where they began." : "",
   ].filter(Boolean).join(" "));
 
