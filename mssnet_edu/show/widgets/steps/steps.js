@@ -1,5 +1,5 @@
 // Handles over figures that were computed before: what `sliders` is on a page without a kernel.
-// State in the model: controls, figures, at, alone complete (see Sliders.steps). Nothing is computed here.
+// State in the model: controls, figures, at, alone (see Sliders.steps). Nothing is computed here.
 
 function render({ model, el }) {
   const [controls, figures, at, alone] = ["controls", "figures", "at", "alone"].map((name) => model.get(name));
