@@ -85,7 +85,7 @@ MOVES = {
     "steps": ("input", "End", "figure.mss", "9 px, line"),
     "compare": ("[role=slider]", "Home", ".mss-stage", "0 % smooth"),
     "compare_many": ("[role=slider]", "3", ".mss-stage", "the rest the photo"),
-    "player": ("input", "Home", ".mss-view", "The blurred photo: PSNR"),
+    "player": ("input", "End", ".mss-view", "S3-U3"),
     "dial": ("input", "Home", "canvas", "nothing is added"),
     "trust": ("input", "Home", ".mss-trust-stage", "at most 0 grey levels"),
     "game": (".mss-game-choice", "ArrowLeft", ".mss-panels", "1 found; tossing"),

@@ -224,7 +224,7 @@ def test_still_figures_in_both_themes(lab, page, shot, look, axe):
         row = table.locator("tbody tr:nth-child(2)").evaluate(
             "row => [getComputedStyle(row).color, getComputedStyle(row).backgroundColor]"
         )
-        seen[theme] = (row, look(figure.locator(".mss-grid")))
+        seen[theme] = (row, look(figure.locator(".mss-grid > figure").first))
     assert seen["Light"] == seen["Dark"]  # opaque: a theme changes nothing in a figure
     assert seen["Dark"][0] == ["rgb(23, 33, 43)", "rgba(0, 0, 0, 0)"]
     assert figure.evaluate("f => getComputedStyle(f).backgroundColor") == "rgb(246, 247, 248)"
