@@ -177,10 +177,13 @@ class Lab:
         nbformat.write(notebook, self.folder / name)
         return name
 
-    def open_run(self, page, name):
-        """Open a notebook, run all its cells, and wait until the last one is done."""
+    def open_run(self, page, name, view="lab/tree"):
+        """Open a notebook, run all its cells, and wait until the last one is done.
+
+        view: "notebooks" for Jupyter Notebook, which shows one at a time.
+        """
         # reset: no tabs of an earlier test
-        page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset", timeout=90_000)
+        page.goto(f"{self.address}/{view}/{name}?token={TOKEN}&reset", timeout=90_000)
         page.wait_for_function(KERNEL_IS_IDLE, timeout=180_000)
         # not awaited: the promise is kept until the last cell is done
         page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -258,6 +261,7 @@ def lab(browser, tmp_path_factory):
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
         *("--LabApp.news_url=None", "--LabApp.expose_app_in_browser=True"),
+        "--JupyterNotebookApp.expose_app_in_browser=True",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         f"--ServerApp.root_dir={folder}",
     ]
@@ -347,6 +351,23 @@ def look():
         raise AssertionError("the picture stayed as it was, or there was none")
 
     return take
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """`axe(page)` lists what axe-core finds serious there; `axe(page, "css")` in parts of it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def find(page, part=None):
+        found = Axe().run(page, context=part).response["violations"]
+        return [
+            f"{each['id']}: {node['target']} {node['failureSummary'][-200:]}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+
+    return find
 
 
 @pytest.fixture(scope="session")

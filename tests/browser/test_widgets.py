@@ -212,7 +212,7 @@ def test_sliders_call_the_function_and_show_its_errors(page, shot):
     expect(area.get_by_role("alert")).to_contain_text("ValueError: too long for this cat")
 
 
-def test_still_figures_in_both_themes(lab, page, shot, look):
+def test_still_figures_in_both_themes(lab, page, shot, look, axe):
     figure = page.locator("figure.mss:not(.mss-compare, .mss-player)", has_text="made from it")
     table = page.locator("figure.mss table")
     seen = {}
@@ -220,10 +220,11 @@ def test_still_figures_in_both_themes(lab, page, shot, look):
         lab.theme(page, theme)
         table.scroll_into_view_if_needed()
         shot(f"still_{theme.lower()}", page)
+        assert [axe(page, part) for part in ("figure.mss", ".widget-vbox")] == [[], []]
         row = table.locator("tbody tr:nth-child(2)").evaluate(
             "row => [getComputedStyle(row).color, getComputedStyle(row).backgroundColor]"
         )
-        seen[theme] = (row, look(figure.locator(".mss-grid")))
+        seen[theme] = (row, look(figure.locator(".mss-grid > figure").first))
     assert seen["Light"] == seen["Dark"]  # opaque: a theme changes nothing in a figure
     assert seen["Dark"][0] == ["rgb(23, 33, 43)", "rgba(0, 0, 0, 0)"]
     assert figure.evaluate("f => getComputedStyle(f).backgroundColor") == "rgb(246, 247, 248)"

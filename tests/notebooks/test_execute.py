@@ -67,7 +67,7 @@ def good(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(good):
     Image.new("RGB", (2, 2)).save(good.path.parent / "a dot.png")
-    return pages.page(good.notebook, good.path.parent)
+    return pages.page(good.notebook, good.path)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,7 @@ def test_a_good_notebook_passes(good):
 
 def test_the_page_shows_widgets_as_they_stood(page):
     assert "◦ method nearest" in page
+    assert "Run this notebook to move it." in page
     assert "<p>1 &lt; 2</p>" in page
     assert "<b>a still of the slider</b>" in page
 
@@ -155,7 +156,7 @@ def test_the_page_keeps_solutions_folded(page):
 def test_the_page_links_to_pages_and_holds_its_pictures(page):
     assert 'href="01_next.html#part"' in page
     assert 'href="https://example.org/a.ipynb"' in page
-    assert 'src="data:image/png;base64,' in page
+    assert re.search(r'src="data:image/(png|webp);base64,', page)
     assert "a%20dot.png" not in page
 
 

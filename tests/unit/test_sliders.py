@@ -80,3 +80,38 @@ def test_a_function_must_return_a_figure():
         me.show.sliders(lambda x: me.show.axes()[0], x=(1, 2))
     with pytest.raises(TypeError, match="Tensor"):
         me.show.sliders(lambda x: torch.zeros(3), x=(1, 2))
+
+
+def test_a_page_gets_figures_for_the_ends_and_between(monkeypatch):
+    def show(length_px=5, kind="line"):
+        return f"<b>{length_px} {kind}</b>"
+
+    box = me.show.sliders(show, length_px=(0, 100), kind=["line", ("a shake", "shake")])
+    assert sliders.STEPS_MIME not in box._repr_mimebundle_()[0]
+    monkeypatch.setenv(sliders.STEPS, "1")
+    steps = box._repr_mimebundle_()[0][sliders.STEPS_MIME]
+    length, kind = steps["controls"]
+    assert (length["description"], kind["labels"]) == ("length (px)", ["line", "a shake"])
+    assert [length["labels"][i] for i in (0, length["start"], -1)] == ["0", "5", "100"]
+    assert len(steps["figures"]) == 2 * len(length["labels"]) <= sliders.MOST_FIGURES
+    for i, label in enumerate(length["labels"]):
+        assert steps["figures"][steps["at"][f"{i},1"]] == f"<b>{label} shake</b>"
+
+
+@pytest.mark.parametrize(
+    ("figure_bytes", "ranges", "alone", "count"),
+    [
+        (10, {"a": (0.0, 1.0)}, False, 8),
+        (10, {"a": (-3, 3), "b": ["x", "y", "z"]}, False, 15),
+        (10, {"a": (0, 9), "b": (0, 9), "c": True}, True, 16),
+        (10, {"a": (0, 1), "b": True}, False, 4),
+        (sliders.MOST_BYTES, {"a": (0, 9), "b": (0, 9)}, True, 5),  # heavy figures: fewer
+    ],
+)
+def test_a_page_gets_as_many_figures_as_it_can_hold(figure_bytes, ranges, alone, count):
+    def show(**values):
+        return f"{values}" + figure_bytes * " "
+
+    steps = me.show.sliders(show, **ranges).steps()
+    assert (steps["alone"], len(steps["at"])) == (alone, count)
+    assert max(steps["at"].values()) + 1 == len(steps["figures"])

@@ -9,7 +9,7 @@ the widget, where no tool looks. The pages need no network and no kernel.
 """
 
 import argparse
-import html
+import os
 import re
 import sys
 import threading
@@ -24,8 +24,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from mssnet_edu import files
-from mssnet_edu.show.widgets.sliders import ERROR_MARK
-from tools.notebooks import pages
+from mssnet_edu.show.widgets.sliders import ERROR_MARK, STEPS, STEPS_MIME
+from tools.notebooks import course_map, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "course"
@@ -100,7 +100,15 @@ def widget_errors(notebook: NotebookNode) -> list[str]:
             if output.get("output_type") == "error":
                 errors.append(f"{output['ename']}: {output['evalue']}")
         errors.extend(_reported_errors(model["state"]))
-    return errors
+    for steps in steps_of(notebook):
+        errors.extend(_reported_errors(steps["figures"]))
+    return list(dict.fromkeys(errors))
+
+
+def steps_of(notebook: NotebookNode) -> list[dict]:
+    """Return what the sliders of an executed notebook computed for its page: see Sliders.steps."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return [o.data[STEPS_MIME] for o in outputs if STEPS_MIME in o.get("data", {})]
 
 
 def _reported_errors(value: object) -> list[str]:
@@ -140,7 +148,7 @@ def execute(path: Path) -> Run:
             cell.outputs = []  # or those after a failing cell would stay
     client = NotebookClient(
         notebook,
-        timeout=300,
+        timeout=600,  # of one cell: the machine may do other things too
         kernel_name="python3",
         store_widget_state=True,
         extra_arguments=["--log-level=ERROR"],  # the kernel's words, not the notebook's
@@ -150,12 +158,13 @@ def execute(path: Path) -> Run:
     start = time.perf_counter()
     with ResourceMonitor() as monitor:
         try:
-            client.execute()
+            client.execute(env={**os.environ, STEPS: "1"})
         except CellExecutionError as error:
             errors.append(f"{error.ename}: {error.evalue}")
         except (CellTimeoutError, DeadKernelError) as error:
             errors.append(str(error).strip().splitlines()[0])
     seconds = time.perf_counter() - start
+    seconds -= sum(steps["seconds"] for steps in steps_of(notebook))  # no learner waits for these
     errors += [f"in a widget: {text}" for text in widget_errors(notebook)]
     errors += pictures_without_alt(notebook)
     return Run(path, notebook, errors, seconds, monitor.cpu_s, monitor.peak_mb)
@@ -178,25 +187,27 @@ def main() -> None:
         sys.exit("There are no notebooks in notebooks/.")
 
     OUT.mkdir(parents=True, exist_ok=True)
-    rows, failed, over = [], False, []
-    print(f"{'notebook':36} {'seconds':>8} {'CPU s':>8} {'peak MB':>8}  result")
+    ran, failed, over = {}, False, []
+    print(f"{'notebook':36} {'seconds':>8} {'CPU s':>8} {'peak MB':>8} {'page MB':>8}  result")
     for path in paths:
         run = execute(path.resolve())
+        text = pages.page(run.notebook, run.path)
         files.write_text(OUT / path.name, nbformat.writes(run.notebook))
-        files.write_text(OUT / f"{path.stem}.html", pages.page(run.notebook, path.resolve().parent))
-        numbers = f"{run.seconds:8.1f} {run.cpu_s:8.1f} {run.peak_mb:8.0f}"
+        files.write_text(OUT / f"{path.stem}.html", text)
+        page_mb = len(text.encode()) / 1e6
+        if page_mb > pages.MAX_MB:
+            run.errors.append(f"its page has {page_mb:.1f} MB; {pages.MAX_MB} are allowed")
+        numbers = f"{run.seconds:8.1f} {run.cpu_s:8.1f} {run.peak_mb:8.0f} {page_mb:8.1f}"
         print(f"{path.stem:36} {numbers}  {'; '.join(run.errors) or 'ok'}", flush=True)
-        rows.append(
-            f'<tr><td><a href="{path.stem}.html">{html.escape(pages.title_of(run.notebook))}</a>'
-            f"</td><td>{run.seconds:.0f}</td><td>{run.peak_mb:.0f}</td>"
-            f"<td>{f'{len(run.errors)} errors' if run.errors else 'as it should'}</td></tr>"
-        )
+        ran[path.stem] = {**run._asdict(), "title": pages.title_of(run.notebook)}
         failed |= bool(run.errors)
         if run.seconds > LIMIT_S * TOLERANCE:
             over.append(f"{path.stem}: {run.seconds:.0f} s; {LIMIT_S} s are allowed on idle cores")
         if run.peak_mb > LIMIT_MB:
             over.append(f"{path.stem}: {run.peak_mb:.0f} MB; {LIMIT_MB} MB are allowed")
-    files.write_text(OUT / "index.html", pages.index(rows))
+    lessons = course_map.lessons(ROOT / "notebooks")
+    there = {path.stem for path in OUT.glob("*.html")}
+    files.write_text(OUT / "index.html", course_map.index_page(lessons, there, ran))
     print(f"\nThe pages: {OUT / 'index.html'}")
     print(*over, sep="\n")
     sys.exit(1 if failed or (options.strict and over) else 0)
