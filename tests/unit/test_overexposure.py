@@ -295,7 +295,7 @@ def test_the_command_trains_and_the_run_is_exported(tmp_path, monkeypatch, capsy
         (run / "done").touch()
     table = tmp_path / "ablation.csv"
     info = export_overexposure.write_ablation(tmp_path / "ablation", table, tmp_path / "weights")
-    assert len(table.read_text().splitlines()) == 5
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 5
     lines = info.measured[export_overexposure.ABLATION_TITLE]
     assert lines["full"]["no reference"] == 20.5
     assert lines["full"]["± none"] == pytest.approx(12.71 / 2, abs=0.01)  # t of one degree
