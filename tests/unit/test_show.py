@@ -272,6 +272,7 @@ def test_workflow_passes_options_on():
     upscaler = MSSNetUpscaler(MSSNetConfig(4, 4, 4)).eval()
     figure = me.show.workflow(upscaler, torch.rand(3, 16, 16), factor=4)
     assert "enlarge smoothly" in figure.html
+    assert "keeps the size" in figure.html  # of the network: the step before it enlarges
     assert len(read(figure).images) == 7  # also the enlarged photo, on its way
     assert figure.alt.endswith("a photo of 64 × 64 px comes out.")
 
