@@ -272,9 +272,14 @@ def test_workflow_passes_options_on():
     upscaler = MSSNetUpscaler(MSSNetConfig(4, 4, 4)).eval()
     figure = me.show.workflow(upscaler, torch.rand(3, 16, 16), factor=4)
     assert "enlarge smoothly" in figure.html
-    assert "keeps the size" in figure.html  # of the network: the step before it enlarges
     assert len(read(figure).images) == 7  # also the enlarged photo, on its way
     assert figure.alt.endswith("a photo of 64 × 64 px comes out.")
+
+
+def test_an_mssnet_is_not_said_to_enlarge():
+    figure = me.show.workflow("mssnet-x8-fidelity", torch.rand(3, 16, 16), factor=2)
+    assert "keeps the size" in figure.html  # the step before it enlarges
+    assert "enlarges 2 times" not in figure.html
 
 
 def test_workflow_draws_the_steps_of_a_network_that_draws():
@@ -303,9 +308,9 @@ def test_workflow_shows_the_edges_it_mirrors_and_cuts():
     ):
         assert text in figure.html
     answer = pixels(read(figure).images[-1]["src"])
-    assert np.array_equal(
-        answer, np.array(me.images.to_pillow(me.deblur(photo, precision="float32")))
-    )
+    expected = np.array(me.images.to_pillow(me.deblur(photo, precision="float32")))
+    # one grey level: another order of sums can round a value to its other neighbour
+    assert np.abs(answer.astype(int) - expected).max() <= 1
 
 
 def test_workflow_refuses_kindly():
