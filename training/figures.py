@@ -110,14 +110,14 @@ def _save_grid(path: Path, rows: list[dict[str, Tensor]]) -> None:
 
 def gain_bars(path: Path, table: pd.DataFrame, groups: list[str]) -> None:
     """How many dB each whole answer gains: a row a method, the same in all panels, one a group."""
-    rows = table[table.group.isin(groups) & table.gain_db.notna()]
-    rows = rows[~rows.method.str.contains("-U")]  # what MSSNet gives on the way is in the table
+    on_the_way = table.method.str.contains("-U")  # those of MSSNet's stages are in the table
+    rows = table.loc[table.group.isin(groups) & table.gain_db.notna() & ~on_the_way]
     # the group with the most methods has them in the order of the table
     order = list(rows.method[rows.group == rows.group.mode()[0]])
     order += [method for method in rows.method.unique() if method not in order]
     figure, panels = _panels(len(order) * 0.34 + 1.2, groups, "gain in PSNR, dB →", sharey=True)
     for axes, group in zip(panels, groups, strict=True):
-        methods = rows[rows.group == group]
+        methods = rows.loc[rows.group == group]
         places, colours = methods.method.map(order.index), methods.method.map(_colour)
         bars = axes.barh(places, methods.gain_db, color=colours, height=0.65)
         axes.bar_label(bars, fmt="{:+.2f}", padding=3, fontsize=9, color=look.INK)
