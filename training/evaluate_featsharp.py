@@ -1,16 +1,19 @@
-"""Compare five ways to raise the resolution of features, on held-out photographs.
+"""Compare ways to raise the resolution of features, on held-out photographs.
 
-python -m training.evaluate_featsharp        about four minutes of processor time
+python -m training.evaluate_featsharp        about eight minutes of processor time
 
 Writes docs/featsharp.csv and the table in the card of featsharp-vit-s14. Five columns, each the
 mean over the photographs; "noise" is the standard error of the difference to FeatSharp:
 
+The rows: the five METHODS of `mssnet_edu.featsharp`; three of them once more with the fixed pattern
+taken out, as FeatSharp does, to tell that gain from the fusion's; and "larger photo", the encoder
+itself run on the whole photo at 2 or 4 times its native size.
+
 - fidelity: variance of what the encoder says of a view over the squared error of what the map
   predicts. Each method but FeatSharp is given the down-sampler that suits it best, fitted on these
-  very views; FeatSharp keeps its own. Methods without a model of the fixed pattern keep it.
+  very views; FeatSharp keeps its own. What has no model of the fixed pattern keeps it.
 - agreement: cosine with the encoder itself run on the photo 2 or 4 times larger, both centred. That
-  map holds the encoder's fixed pattern, which the other methods keep and FeatSharp leaves out: here
-  it is put back.
+  map holds the encoder's fixed pattern: where a method leaves it out, it is put back here.
 - agreement, as it is: the same without putting it back.
 - PCK@0.1: of points in a mirrored, 1.4 times enlarged and darkened view, how many find their place
   in the photo within a tenth of its side; error is the median distance, in px of 224.
@@ -21,6 +24,7 @@ import argparse
 import dataclasses
 import hashlib
 import math
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -46,6 +50,8 @@ __all__ = [
 ]
 
 NAME = "featsharp-vit-s14"
+REMOVED = ", pattern removed"
+LARGER = "larger photo"
 OUT = Path(__file__).resolve().parents[1] / "docs" / "featsharp.csv"
 SIDE, TOP, LEFT = 0.714, 0.12, 0.2  # of the warped view, which is also mirrored
 WARPED_PX, GAMMA = 896, 1.6
@@ -84,8 +90,7 @@ def _encoded(encoder: encoders.Encoder, name: str, photo: Tensor) -> Features:
         for factor in FACTORS:
             large = featsharp.resize(picture, factor * native)
             features[f"{kind}.tiles{factor}"] = encoders.encode_tiles(encoder, large, factor)
-            if kind == "photo":
-                features[f"native{factor}"] = encoder.encode(large)
+            features[f"{kind}.native{factor}"] = encoder.encode(large)
     return {key: value.half() for key, value in features.items()} | {"boxes": boxes}
 
 
@@ -99,13 +104,23 @@ def _upsampled(
 ) -> Features:
     """The map of one picture by each method, in the encoder's units. kind: "photo" or "warped"."""
     low, tiled = features[f"{kind}.low"].float(), features[f"{kind}.tiles{factor}"].float()
+    bare = low - model.pattern(*low.shape[2:])
+    tile = [side // factor for side in tiled.shape[2:]]
     return {
         "nearest": F.interpolate(low, scale_factor=factor),
         "bilinear": F.interpolate(low, scale_factor=factor, mode="bilinear"),
         "jbu": model.upsample_jbu(low, picture, factor),
         "tiles": tiled,
+        LARGER: features[f"{kind}.native{factor}"].float(),
+        "bilinear" + REMOVED: F.interpolate(bare, scale_factor=factor, mode="bilinear"),
+        "jbu" + REMOVED: model.upsample_jbu(bare, picture, factor),
+        "tiles" + REMOVED: tiled - model.pattern(*tile).repeat(1, factor, factor),
         "featsharp": model.unstandardise(model(low, tiled, picture, factor)),
     }
+
+
+def _leaves_pattern_out(method: str) -> bool:
+    return method == "featsharp" or method.endswith(REMOVED)
 
 
 # --- the measures ---------------------------------------------------------------------------------
@@ -123,10 +138,11 @@ def fidelities(
         near = features["boxes"][:, 2] >= 0.8 / factor  # views that are not enlarged beyond the map
         views = model.standardise(features["views"][near].float())
         examples.append((model.standardise(sharp), views, features["boxes"][near]))
+    bias = model.bias.detach() if _leaves_pattern_out(method) else torch.zeros_like(model.bias)
     if method == "featsharp":
-        down, bias = cast(DownSampler, model.down[str(factor)]), model.bias.detach()
+        down = cast(DownSampler, model.down[str(factor)])
     else:
-        down, bias = _fitted_down_sampler(examples, factor), 0.0
+        down = _fitted_down_sampler(examples, factor, bias)
     with torch.no_grad():
         return [
             float(featsharp.fidelity(view_loss(*each, down=down, bias=bias)[1], each[1]).mean())
@@ -134,7 +150,9 @@ def fidelities(
         ]
 
 
-def _fitted_down_sampler(examples: list[tuple[Tensor, Tensor, Tensor]], factor: int) -> DownSampler:
+def _fitted_down_sampler(
+    examples: list[tuple[Tensor, Tensor, Tensor]], factor: int, bias: Tensor
+) -> DownSampler:
     """The down-sampler that predicts the views best, from every eighth channel."""
     down = DownSampler(factor)
     optimiser = torch.optim.Adam(down.parameters(), lr=FIT_RATE)
@@ -142,7 +160,7 @@ def _fitted_down_sampler(examples: list[tuple[Tensor, Tensor, Tensor]], factor: 
         optimiser.param_groups[0]["lr"] = FIT_RATE * (1 - step / FIT_STEPS)
         loss = torch.zeros(())
         for sharp, views, boxes in examples:
-            loss = loss + view_loss(sharp[:, ::8], views[:, ::8], boxes, down, 0.0)[0]
+            loss = loss + view_loss(sharp[:, ::8], views[:, ::8], boxes, down, bias[:, ::8])[0]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -194,7 +212,7 @@ def measure(
     rows, maps = [], {}
     for name, photo in photos.items():
         features = encoded[name]
-        native, low = features[f"native{factor}"].float(), features["photo.low"]
+        native, low = features[f"photo.native{factor}"].float(), features["photo.low"]
         with torch.no_grad():
             maps[name] = _upsampled(features, "photo", photo, factor, model)
             warped = _upsampled(features, "warped", _warped(photo), factor, model)
@@ -202,13 +220,15 @@ def measure(
             pattern = F.interpolate(pattern, scale_factor=factor, mode="bilinear")
         for method, each in maps[name].items():
             pck, error_px = point_matching(warped[method], each, name)
+            # that map agrees with itself: no measurement
+            agree = partial(agreement, native=native) if method != LARGER else lambda _: math.nan
             rows.append(
                 {
                     "factor": factor,
                     "method": method,
                     "photo": name,
-                    "agreement": agreement(each + pattern * (method == "featsharp"), native),
-                    "agreement, as it is": agreement(each, native),
+                    "agreement": agree(each + pattern * _leaves_pattern_out(method)),
+                    "agreement, as it is": agree(each),
                     "PCK@0.1": pck,
                     "error, px": error_px,
                     "edges": edge_correlation(each, photo),
@@ -216,7 +236,7 @@ def measure(
             )
     scores = pd.DataFrame(rows).set_index(["factor", "method", "photo"])
     scores.insert(0, "fidelity", math.nan)
-    for method in featsharp.METHODS:
+    for method in next(iter(maps.values())):
         of_method = [each[method] for each in maps.values()]
         fidelity = fidelities(of_method, list(encoded.values()), factor, method, model)
         scores.loc[(factor, method), "fidelity"] = fidelity
@@ -256,7 +276,10 @@ def main() -> None:
     info = catalogue.info(NAME)
     title = f"{{}}x, {len(photos)} held-out photographs (docs/featsharp.csv has the noise)"
     tables = {
-        title.format(factor): table.loc[factor, scores.columns].to_dict(orient="index")
+        title.format(factor): {
+            method: row.dropna().to_dict()
+            for method, row in table.loc[factor, scores.columns].iterrows()
+        }
         for factor in FACTORS
     }
     catalogue.write_info(dataclasses.replace(info, measured={**info.measured, **tables}))

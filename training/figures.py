@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,15 @@ from mssnet_edu import degrade, images, restore, samples
 from mssnet_edu.files import replacing
 from mssnet_edu.show import look
 from training.benchmark import Degraded, textured_crops
-from training.report import GROUPS, method_title
+from training.report import GROUPS
 
 __all__ = ["examples", "gain_bars", "gains_by_extent", "perception_distortion", "real_photos"]
 
-EXAMPLES, EXAMPLE_PX, REAL_PX = 3, 176, 600
+EXAMPLES, EXAMPLE_PX, REAL_PX = 3, 176, 400
 NOT_SHOWN = ("unsharp", "Richardson", "-U")  # too many columns would be too small to see
-GAP_PX, TITLE_PX, GRID_DPI = 6, 44, 200
+GAP_PX, GRID_DPI = 6, 200
+PAGE_PX = 900  # about as wide as a page shows a figure: titles are sized for that
+LOOKS = "← ST-LPIPS: looks more like the photo"  # turned upright, the arrow points down: to 0
 OTHERS = "#98a5b1"  # the course's networks are drawn in ink, all others in this grey
 
 
@@ -58,7 +61,9 @@ def examples(
 
 
 def _short(method: str) -> str:
-    return method.replace("mssnet-", "").replace("Richardson-Lucy", "R.-L.").replace("kernel", "k.")
+    """The title of a column, broken where it would be too wide."""
+    short = method.replace("Richardson-Lucy", "R.-L.").replace("kernel", "k.")
+    return short.replace(", ", ",\n").replace("mssnet-x8-", "mssnet-x8-\n")
 
 
 def real_photos(path: Path, networks: Mapping[str, nn.Module]) -> None:
@@ -73,7 +78,7 @@ def real_photos(path: Path, networks: Mapping[str, nn.Module]) -> None:
         row = {"as given": photo}
         for title, network in networks.items():
             row[title] = restore.deblur(photo, network, size=1)
-            row[f"{title} at half size"] = restore.deblur(photo, network, size=1 / 2)
+            row[f"{title}\nat half size"] = restore.deblur(photo, network, size=1 / 2)
         rows.append({title: _resized(each, size) for title, each in row.items()})
     _save_grid(path, rows)
 
@@ -86,9 +91,11 @@ def _resized(photo: Tensor, size: tuple[int, int]) -> Tensor:
 def _save_grid(path: Path, rows: list[dict[str, Tensor]]) -> None:
     """Photos pixel for pixel, a row each dict, with its keys as the titles of the columns."""
     framed = [[F.pad(p, (GAP_PX,) * 4, value=1.0) for p in row.values()] for row in rows]
-    grid = F.pad(
-        torch.cat([torch.cat(row, 2) for row in framed], 1), (0, 0, TITLE_PX, 0), value=1.0
-    )
+    photos = torch.cat([torch.cat(row, 2) for row in framed], 1)
+    text_px = 13 * photos.shape[2] / PAGE_PX
+    lines = 1 + max(title.count("\n") for title in rows[0])
+    title_px = round(1.3 * lines * text_px) + 2 * GAP_PX
+    grid = F.pad(photos, (0, 0, title_px, 0), value=1.0)
     height, width = grid.shape[1:]
     figure = Figure((width / GRID_DPI, height / GRID_DPI))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -96,22 +103,32 @@ def _save_grid(path: Path, rows: list[dict[str, Tensor]]) -> None:
     axes.axis("off")
     for column, title in enumerate(rows[0]):
         middle = (column + 0.5) * width / len(rows[0])
-        axes.text(middle, TITLE_PX, title, fontsize=7.5, ha="center", va="bottom")
+        size = 72 * text_px / GRID_DPI
+        axes.text(middle, title_px - GAP_PX, title, fontsize=size, ha="center", va="bottom")
     _save(figure, path, GRID_DPI)
 
 
 def gain_bars(path: Path, table: pd.DataFrame, groups: list[str]) -> None:
-    """How many dB each method gains, one panel per group."""
-    rows = [table.loc[table.group == group].dropna(subset="gain_db") for group in groups]
-    figure, panels = _panels(max(map(len, rows)) * 0.28 + 1, groups, "gain in PSNR, dB")
-    for axes, methods in zip(panels, rows, strict=True):
-        names, colours = methods.method.map(method_title), methods.method.map(_colour)
-        bars = axes.barh(names, methods.gain_db, color=colours, height=0.65)
-        axes.bar_label(bars, fmt=" {:+.2f} ", fontsize=8, color=look.INK)
-        axes.invert_yaxis()
+    """How many dB each whole answer gains: a row a method, the same in all panels, one a group."""
+    on_the_way = table.method.str.contains("-U")  # those of MSSNet's stages are in the table
+    rows = table.loc[table.group.isin(groups) & table.gain_db.notna() & ~on_the_way]
+    # the group with the most methods has them in the order of the table
+    order = list(rows.method[rows.group == rows.group.mode()[0]])
+    order += [method for method in rows.method.unique() if method not in order]
+    figure, panels = _panels(len(order) * 0.34 + 1.2, groups, "gain in PSNR, dB →", sharey=True)
+    for axes, group in zip(panels, groups, strict=True):
+        methods = rows.loc[rows.group == group]
+        places, colours = methods.method.map(order.index), methods.method.map(_colour)
+        bars = axes.barh(places, methods.gain_db, color=colours, height=0.65)
+        axes.bar_label(bars, fmt="{:+.2f}", padding=3, fontsize=9, color=look.INK)
         axes.axvline(0, color=look.MUTED, lw=0.8)
-        axes.margins(x=0.22)
+        axes.margins(x=0.25)
         axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0, pad=6)
+        for place in sorted(set(range(len(order))) - set(places)):
+            axes.text(0, place, " not measured", fontsize=8, va="center", color=look.MUTED)
+    panels[0].set_yticks(range(len(order)), order, fontsize=9)
+    panels[0].set_ylim(len(order) - 0.5, -0.5)
     _save(figure, path, 150)
 
 
@@ -121,7 +138,7 @@ def gains_by_extent(path: Path, table: pd.DataFrame) -> None:
     table: from `report.by_extent`.
     """
     figure = Figure((9.4, 3.4), layout="tight", facecolor=look.PAPER)
-    columns = {"gain_db": "gain in PSNR, dB ↑", "st_lpips": "ST-LPIPS: unlike the photo ↓"}
+    columns = {"gain_db": "gain in PSNR, dB →", "st_lpips": LOOKS}
     for axes, (column, ylabel) in zip(figure.subplots(1, 2), columns.items(), strict=True):
         for method in ("input", "unsharp mask", "maxim-gopro", "mssnet-deblur"):
             rows = table.loc[table.method == method].dropna(subset=column)
@@ -134,6 +151,7 @@ def gains_by_extent(path: Path, table: pd.DataFrame) -> None:
         _plain(axes)
         axes.set_xlabel("how far the motion reaches, px", fontsize=8, color=look.MUTED)
         axes.set_ylabel(ylabel, fontsize=8, color=look.MUTED)
+        axes.set_ylim(bottom=0)
         axes.legend(fontsize=8, frameon=False)
     _save(figure, path, 150)
 
@@ -146,12 +164,12 @@ def perception_distortion(path: Path, table: pd.DataFrame, groups: list[str]) ->
         axes.scatter(rows.psnr_db, rows.st_lpips, color=rows.method.map(_colour), s=42, zorder=3)
         for row in rows.itertuples():
             # neighbours are often a rival and one of ours: their names go to opposite sides
-            side = "right" if "mssnet" in row.method else "left"
-            text = axes.text(row.psnr_db, row.st_lpips, f"   {row.method}   ", fontsize=8)
-            text.set(ha=side, va="center", color=look.INK)
-        axes.margins(x=0.35, y=0.15)
-        axes.invert_yaxis()
-        axes.set_ylabel("ST-LPIPS: looks like the photo →", fontsize=8, color=look.MUTED)
+            own = "mssnet" in row.method
+            place = {"xytext": (0, -9 if own else 9), "textcoords": "offset points"}
+            text = axes.annotate(row.method, (row.psnr_db, row.st_lpips), **place, fontsize=8.5)
+            text.set(ha="center", va="top" if own else "bottom", color=look.INK)
+        axes.margins(x=0.25, y=0.15)
+        axes.set_ylabel(LOOKS, fontsize=8, color=look.MUTED)
         axes.grid(color=look.RULE, lw=0.6)
     _save(figure, path, 150)
 
@@ -160,12 +178,15 @@ def _colour(method: str) -> str:
     return look.INK if "mssnet" in method else OTHERS
 
 
-def _panels(height_in: float, groups: list[str], xlabel: str) -> tuple[Figure, list[Axes]]:
+def _panels(
+    height_in: float, groups: list[str], xlabel: str, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
     """A figure with one panel per group of the table, side by side."""
     figure = Figure((9.4, height_in), layout="tight", facecolor=look.PAPER)
-    panels = figure.subplots(1, len(groups), squeeze=False)[0]
+    panels = figure.subplots(1, len(groups), squeeze=False, sharey=sharey)[0]
     for axes, group in zip(panels, groups, strict=True):
-        axes.set_title(GROUPS[group], fontsize=9, color=look.INK)
+        title = fill(GROUPS[group], 72 // len(groups))
+        axes.set_title(title, fontsize=9, color=look.INK)
         axes.set_xlabel(xlabel, fontsize=8, color=look.MUTED)
         _plain(axes)
     return figure, panels

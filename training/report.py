@@ -1,6 +1,7 @@
 """Turn scores into what people read: the table, the targets and the model cards."""
 
 import dataclasses
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ COLUMNS = {
     "parameters": Column("parameters"),
     "weights_mb": Column("weights, MB", 2, " MB"),
 }
+QUALITY = {"psnr_db": operator.gt, "ssim": operator.gt, "st_lpips": operator.lt}
 NOT_ON_PAGE = ("weights_mb",)
 NOT_ON_CARDS = ("pictures", "apart_st_lpips", "parameters", "weights_mb")
 
@@ -138,7 +140,8 @@ class Target:
     """One target that the project set itself: what a number of `method` has to be.
 
     group, column: where in the table the number stands. met: called with the number and, where a
-    rival is named, with that method's number.
+    rival is named, with that method's number. A target that is met also says in which of QUALITY
+    the rival is better: to be ahead in one number is not to be ahead.
     """
 
     method: str
@@ -150,14 +153,29 @@ class Target:
 
     def judge(self, table: pd.DataFrame) -> tuple[str, str, str]:
         """(target, numbers, "met" or "not met"); "not measured" where a number is missing."""
-        numbers = table[table.group == self.group].set_index("method")[self.column].dropna()
+        rows = table[table.group == self.group].set_index("method")
+        numbers = rows[self.column].dropna()
         methods = [self.method, self.rival] if self.rival else [self.method]
         title, column = f"{self.method}: {self.title}", COLUMNS[self.column]
         if not set(methods) <= set(numbers.index):
             return title, "–", "not measured"
         values = numbers[methods].tolist()
         text = " against ".join(column.text(value) + column.unit for value in values)
-        return title, text, "met" if self.met(*values) else "not met"
+        if not self.met(*values):
+            return title, text, "not met"
+        ahead = self._rival_ahead(rows) if self.rival else []
+        return title, "; ".join([text, *ahead]), "met"
+
+    def _rival_ahead(self, rows: pd.DataFrame) -> list[str]:
+        """["but RIVAL is ahead in SSIM (0.563 against 0.543)"], or [] if it is ahead in nothing."""
+        won = []
+        for key, better in QUALITY.items():
+            own, rival = rows.loc[[self.method, self.rival], key]
+            if key != self.column and better(rival, own):  # False where one was not measured
+                text = COLUMNS[key].text
+                heading = COLUMNS[key].heading.removesuffix(", dB")
+                won.append(f"{heading} ({text(rival)} against {text(own)})")
+        return [f"but {self.rival} is ahead in {' and '.join(won)}"] if won else []
 
 
 def _size_targets(name: str, group: str) -> tuple[Target, Target]:

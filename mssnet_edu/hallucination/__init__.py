@@ -16,7 +16,7 @@ from mssnet_edu.hallucination.operators import (
     range_null_split,
 )
 from mssnet_edu.hallucination.statistics import gradient_histogram, pareto_front, spectrum_slope
-from mssnet_edu.hallucination.trust import calibration, trust_map
+from mssnet_edu.hallucination.trust import calibration, cell_error, trust_map
 
 __all__ = [
     "ambiguous_plates",
@@ -25,6 +25,7 @@ __all__ = [
     "blockiness",
     "calibration",
     "candidates",
+    "cell_error",
     "energy_shares",
     "gradient_histogram",
     "lookalikes",

@@ -148,7 +148,10 @@ def _describe(model, options):
     facts = []
     if info is not None:
         factor = options.get("factor", info.factor)
-        tasks = {"upscale": f"enlarges {factor} times", "deblur": "removes blur"}
+        # an MSSNet gets the photo enlarged already: that step stands before the box
+        enlarged = hasattr(model, "enlarge")
+        upscale = "sharpens, keeps the size" if enlarged else f"enlarges {factor} times"
+        tasks = {"upscale": upscale, "deblur": "removes blur"}
         facts.append(tasks.get(info.task, info.task))
     if count:
         facts.append(f"{count / 1e6:.1f} million numbers, learned")

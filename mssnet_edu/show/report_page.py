@@ -16,6 +16,7 @@ __all__ = ["Report", "report"]
 
 QUICK_PX = 128  # of a side, up to which a report takes less than a minute
 AGREES_DB = 45
+EXACT_DB = 60  # a quarter of a grey level: no file of 256 of them could hold the difference
 THRESHOLD = 8  # grey levels: an error that few would notice
 FIGURE_MAX_PX = 400_000  # of one picture; a report has many
 
@@ -126,13 +127,17 @@ def _summarize(photo, name, candidates, trust_map):
         f"{answer.shape[-2]}, made by {name}. {100 * shares.numbers_invented_share:.1f} % of its "
         f"numbers were not recorded but invented; they carry "
         f"{100 * shares.energy_invented_share:.1f} % of its energy. Made small again, it agrees "
-        f"with the photo to {agreement_db:.0f} dB, {agrees}. So do {len(candidates) - 1} other "
+        f"with the photo {_agreement(agreement_db)}, {agrees}. So do {len(candidates) - 1} other "
         f"answers, which look different. From their disagreement, an error of up to {THRESHOLD} "
         f"grey levels of 255 is to be expected in {trusted:.0f} % of the picture: there, trust "
         "light, colour and large shapes. (This was measured on clean photographs; of an old or "
         f"noisy one, expect more.) The doubt is largest {_worst_place(trust_map.expected)}. Do not "
         "read letters, numbers or faces in what is covered below, and never use them as evidence."
     )
+
+
+def _agreement(db):
+    return "exactly" if db > EXACT_DB else f"to {db:.0f} dB"
 
 
 def _worst_place(expected):
@@ -161,7 +166,7 @@ def _figures(photo, name, candidates, trust_map):
         "in_and_out": figures.photos(
             [photo, answer],
             titles=["the photo", f"enlarged 8x by {name}"],
-            captions=["all that was recorded", f"made small again: {agreement_db[name]:.1f} dB"],
+            captions=["all that was recorded", f"agrees {_agreement(agreement_db[name])}"],
             marks=["original", "partly invented"],
             alt="The small photo, and its enlargement.",
             max_px=FIGURE_MAX_PX,
@@ -180,7 +185,7 @@ def _figures(photo, name, candidates, trust_map):
         "others": figures.photos(
             [candidates[other] for other in others],
             titles=others,
-            captions=[f"{agreement_db[other]:.1f} dB" for other in others],
+            captions=[f"agrees {_agreement(agreement_db[other])}" for other in others],
             marks=["partly invented"] * len(others),
             alt="Other enlargements of the same photo.",
             columns=min(3, len(others)),

@@ -321,8 +321,26 @@ def test_targets_say_what_is_missed():
         "25.10 dB against 25.00 dB",
         "not met",
     )
-    assert verdict_of["mssnet-x8-realism: ST-LPIPS at most 0.75 of rrdn-x8's"][1] == "met"
+    assert verdict_of["mssnet-x8-realism: ST-LPIPS at most 0.75 of rrdn-x8's"] == (
+        "0.290 against 0.400; but rrdn-x8 is ahead in PSNR (25.00 against 23.00)",
+        "met",
+    )
     assert verdict_of["mssnet-x8-fidelity: 4x above bicubic"][1] == "not measured"
+
+
+def test_a_target_that_is_met_says_what_the_rival_wins():
+    rival = rows_of(report.MAXIM, "motion", [21.0], st_lpips=0.2)
+    scores = [
+        *rows_of("input", "motion", [20.0], st_lpips=0.4),
+        *rows_of(report.DEBLUR, "motion", [22.0], st_lpips=0.3),
+        *[dataclasses.replace(score, ssim=0.6) for score in rival],
+    ]
+    title = f"{report.DEBLUR}: lines and hands, more than {report.MAXIM}"
+    assert verdicts("deblur", summary(scores))[title] == (
+        "+2.00 dB against +1.00 dB; but maxim-gopro is ahead in SSIM (0.600 against 0.500) and "
+        "ST-LPIPS (0.200 against 0.300)",
+        "met",
+    )
 
 
 def test_a_table_reads_back_to_the_same_page(measured, deblurrer, tmp_path):

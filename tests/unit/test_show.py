@@ -276,6 +276,12 @@ def test_workflow_passes_options_on():
     assert figure.alt.endswith("a photo of 64 × 64 px comes out.")
 
 
+def test_an_mssnet_is_not_said_to_enlarge():
+    figure = me.show.workflow("mssnet-x8-fidelity", torch.rand(3, 16, 16), factor=2)
+    assert "keeps the size" in figure.html  # the step before it enlarges
+    assert "enlarges 2 times" not in figure.html
+
+
 def test_workflow_draws_the_steps_of_a_network_that_draws():
     from mssnet_edu.models.mssnet_upscaler import MSSNetUpscaler
 
@@ -302,9 +308,9 @@ def test_workflow_shows_the_edges_it_mirrors_and_cuts():
     ):
         assert text in figure.html
     answer = pixels(read(figure).images[-1]["src"])
-    assert np.array_equal(
-        answer, np.array(me.images.to_pillow(me.deblur(photo, precision="float32")))
-    )
+    expected = np.array(me.images.to_pillow(me.deblur(photo, precision="float32")))
+    # one grey level: another order of sums can round a value to its other neighbour
+    assert np.abs(answer.astype(int) - expected).max() <= 1
 
 
 def test_workflow_refuses_kindly():

@@ -29,14 +29,16 @@ FIGURES = {
     "deblur": {
         "deblur_extents.png": "What each network gains, and how its answers look, against how far "
         "the motion reaches",
-        "deblur.png": "How many decibels each method gains on motion blur and on defocus, as bars",
+        "deblur.png": "How many decibels each method gains on three kinds of blur, as bars; "
+        "what MSSNet answers on the way is in the tables only",
         "deblur_examples.jpg": "Three crops under a GoPro-like motion of 16 px, as each method "
         "restores them, beside the truth",
         "deblur_real.jpg": "The course's five really blurred photos, as given, and as each network "
         "restores them at full and at half size",
     },
     "upscale8": {
-        "upscale8.png": "Each upscaler in the plane of PSNR and ST-LPIPS: none is best in both",
+        "upscale8.png": "Each upscaler in the plane of PSNR (more to the right) and ST-LPIPS (less "
+        "is better): none is best in both",
         "upscale8_examples.jpg": "Three crops at 1/8, as each method enlarges them, "
         "beside the truth",
     },
@@ -59,7 +61,8 @@ same every time on one kind of processor. The photographs are the twelve crops i
 `data/validation/CREDITS.tsv`.
 
 **PSNR** counts errors pixel by pixel (dB, higher is closer); **SSIM** compares small neighbourhoods
-(1: equal); **ST-LPIPS** asks a network that was taught by people's answers (0: looks the same).
+(1: equal); **ST-LPIPS** asks a network that was taught by people's answers (0: looks the same), so
+in every table and chart less of it is better, and lower down.
 **Seconds** are the median of three runs on two threads. Every answer is rounded to 8 bits before it
 is measured, as a file would be.
 """
@@ -99,6 +102,10 @@ Each crop is averaged over 8 x 8 px and rounded to 8 bits: 1 pixel in, 64 out. *
 the answer small again and compares it with the small photo. *After projection* is the same for the
 answer, corrected until it agrees (iterative back-projection), in 8 bits: what agreement can be had
 without drawing anything anew. *realesrgan-x4* is applied twice and reduced to 8x.
+
+By ST-LPIPS the best answer to a clean small photo is that of *{nearest}*. Compare it with the truth
+in the pictures below before you agree: the measure asks for structure of the right strength, and
+does not mind much whether that is hair or grain.
 """,
 }
 OVEREXPOSURE = """\
@@ -203,11 +210,13 @@ def page(folder: Path) -> str:
         path = folder / f"evaluation-{task}.csv"
         if not path.is_file():
             continue
-        text += f"\n{part}\n"
+        table = pd.read_csv(path)
+        clean = table[table.group == "clean 8x"].set_index("method").st_lpips
+        text += f"\n{part.format(nearest='' if clean.empty else clean.idxmin())}\n"
         extents = folder / f"evaluation-{task}_extents.csv"
         if extents.is_file():
             text += f"{report.render_extents(pd.read_csv(extents))}\n"
-        text += report.render(task, pd.read_csv(path))
+        text += report.render(task, table)
         for name, alt in FIGURES[task].items():
             if (folder / f"evaluation-{name}").is_file():
                 text += f"\n![{alt}](evaluation-{name})\n"
