@@ -8,6 +8,7 @@ Motion is estimated by `classical.estimate_line_kernel`. Grey levels count from 
 import functools
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = [
     "Contrast",
     "Detail",
     "Grid",
+    "block_corner",
     "block_grid",
     "clipping",
     "compression",
@@ -33,12 +35,17 @@ __all__ = [
     "detail",
     "file_quality",
     "noise_sigma",
+    "quantisation",
+    "seams",
+    "single",
 ]
 
 LEVELS = 255
+PERIODS_PX = tuple(p / 4 for p in range(16, 161))  # 4 px to 40 px
 _TILE_PX = 256
-_MOST_TILES = 64  # more change nothing, and cost seconds in a photo of 50 megapixels
+_MOST_TILES = 8  # in a row; more change nothing, and cost seconds in a photo of 50 megapixels
 _ROLL_OFF = 0.97
+_GRID_SCORE = 8.0
 _ROLL_OFF_OVER_EDGE = 1.2  # interpolation is no brick wall: measured on photos enlarged 2x to 8x
 _LOW = [
     8 * v + u for v in range(6) for u in range(6) if 0 < u + v < 6
@@ -109,10 +116,10 @@ def single(photo: Tensor) -> Tensor:
 
 
 def _tiles(grey: Tensor, side: int) -> Tensor:
-    """At most _MOST_TILES half-overlapping tiles, evenly chosen: (tiles, side, side)."""
-    tiles = grey.unfold(0, side, max(side // 2, 1)).unfold(1, side, max(side // 2, 1))
-    tiles = tiles.reshape(-1, side, side)
-    return tiles[:: math.ceil(len(tiles) / _MOST_TILES)]
+    """Half-overlapping tiles, or as many as fit evenly: (tiles, side, side)."""
+    steps = [max(side // 2, math.ceil((n - side) / (_MOST_TILES - 1))) for n in grey.shape]
+    tiles = grey.unfold(0, side, max(steps[0], 1)).unfold(1, side, max(steps[1], 1))
+    return tiles.reshape(-1, side, side)
 
 
 # ------------------------------------------------------------------------------ true resolution
@@ -178,7 +185,7 @@ def noise_sigma(photo: Tensor) -> float | None:
     """The standard deviation of noise in grey levels, pixel by pixel and channel by channel.
 
     The finest diagonal Haar coefficients, (a - b - c + d) / 2, hold the noise and little of the
-    photo; the median over the flattest fifth of tiles (16 x 16 px) holds next to none. What
+    photo; the median over the flattest 5 % of the tiles (16 x 16 px) holds next to none. What
     rounding to 8 bits adds (1/12) is taken off. Film grain wider than a pixel, and noise that JPEG
     has smoothed, is underestimated.
     photo: (3, H, W) in [0, 1]. Returns None below 32 px, or where all is black or white.
@@ -203,7 +210,7 @@ def noise_sigma(photo: Tensor) -> float | None:
         return None
     variance = diagonal[:, inside].square().mean((0, 2))
     flatness = mean[:, inside].std(-1).amax(0)
-    flattest = flatness.argsort()[: max(1, len(inside) // 5)]
+    flattest = flatness.argsort()[: max(8, len(inside) // 20)]
     return math.sqrt(max(0.0, variance[flattest].median().item() - 1 / 12))
 
 
@@ -277,20 +284,22 @@ def compression(photo: Tensor, least: float = 0.38) -> Compression | None:
     return best if best and best.evidence >= least else None
 
 
-def block_grid(photo: Tensor, longest_px: float = 40.0) -> Grid | None:
+def block_grid(photo: Tensor, periods_px: Sequence[float] = PERIODS_PX) -> Grid | None:
     """The seams that JPEG leaves between its blocks: their period and phase, across.
 
     Of each column, how much the step to the next exceeds the steps beside it, in the median over
     rows; then the period p whose comb exceeds the rest most. A period other than 8 tells of a photo
-    that was resized after it was compressed. photo: (3, H, W) in [0, 1]; periods from 4 px to
-    `longest_px` are tried. Returns None below 64 px; trust a score above 8.
+    that was resized after it was compressed. photo: (3, H, W) in [0, 1]; periods_px: those that
+    are tried. Interpolation has periods of its own, and is found as well.
+    Returns None below 64 px; trust scores above 8 (see `seams`).
     Source: Fan and de Queiroz 2003 (seams), Gallagher 2005 (resizing shows as a period).
 
     >>> from mssnet_edu import degrade, samples
     >>> block_grid(degrade.jpeg(samples.load("astronaut"), 30)).period_px
     8.0
     """
-    grey = images.luma(single(photo))[0] * LEVELS
+    rows = single(photo)[:, :: math.ceil(photo.shape[-2] / 1024)]  # more rows change nothing
+    grey = images.luma(rows)[0] * LEVELS
     if min(grey.shape) < 64:
         return None
     step = grey.diff(dim=1).abs().clamp(max=20)  # edges of things count no more than 20 levels
@@ -302,7 +311,9 @@ def block_grid(photo: Tensor, longest_px: float = 40.0) -> Grid | None:
     profile = excess.clamp(-3 * spread, 3 * spread)
     x = torch.arange(len(profile)) + 1  # the step from column x to x + 1
     found = {}
-    for period in [p / 4 for p in range(16, int(4 * min(longest_px, len(profile) / 8)) + 1)]:
+    for period in periods_px:
+        if period > len(profile) / 8 and found:
+            break
         phases = ((x[:, None] + 1 - torch.arange(round(period))) % period < 1).float()
         count = phases.sum(0)
         inside, outside = (
@@ -316,6 +327,29 @@ def block_grid(photo: Tensor, longest_px: float = 40.0) -> Grid | None:
     # every other seam of period p is a seam of p / 2 as well, and fits nearly as well
     multiples = (found[m * best.period_px] for m in (4, 3, 2) if m * best.period_px in found)
     return next((grid for grid in multiples if grid.score > 0.8 * best.score), best)
+
+
+def block_corner(photo: Tensor) -> tuple[int, int]:
+    """Top and left of the first whole block, if the photo was cut after compression; else (0, 0).
+
+    >>> from mssnet_edu import degrade, samples
+    >>> block_corner(degrade.jpeg(samples.load("astronaut"), 30)[:, 3:, 5:])
+    (5, 3)
+    """
+    down, across = (block_grid(x, (8.0,)) for x in (single(photo).mT, photo))
+    return (down.phase_px, across.phase_px) if down and across else (0, 0)
+
+
+def seams(photo: Tensor) -> tuple[Grid, Grid] | None:
+    """The grids across and down, where both stand out; else None.
+
+    >>> seams(torch.rand(3, 99, 99)) is None
+    True
+    """
+    across, down = block_grid(photo), block_grid(single(photo).mT)
+    if across is None or down is None or min(across.score, down.score) < _GRID_SCORE:
+        return None
+    return across, down
 
 
 # --------------------------------------------------------------------------------------- tones

@@ -17,16 +17,18 @@ from torch import Tensor
 from mssnet_edu import classical, images, models, restore, working_size
 from mssnet_edu.diagnosis import estimators, evidence
 from mssnet_edu.images.files import opened
+from mssnet_edu.show import figures
+from mssnet_edu.show.look import Figure
 
 __all__ = ["Diagnosis", "Finding", "accuracy", "diagnose"]
 
 NOISY_SIGMA = 1.5  # grey levels; below, nobody sees it
 POOR_QUALITY = 70
-GRID_SCORE = 8.0
 CLIPPED_SHARE = 0.01
 FADED_RANGE, CAST = 180, 25  # grey levels
 # up to here, ours is as good as the larger network (docs/evaluation.md, by how far motion reaches)
 OURS_MENDS_PX = 8
+SHORT_PX = 10
 OURS, LARGER = "mssnet-deblur", "maxim-gopro"
 
 
@@ -47,10 +49,10 @@ class Finding:
     is_fault: bool = False
     interval: tuple[float, float] | None = None
     advice: str = ""
-    draw: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    draw: Callable[[], Figure] | None = field(default=None, repr=False, compare=False)
 
-    def evidence(self) -> Any:
-        """A `me.show.Figure` of what the finding rests on. Raises ValueError where it has none."""
+    def evidence(self) -> Figure:
+        """A figure of what the finding rests on. Raises ValueError where it has none."""
         if self.draw is None:
             raise ValueError(f"the photo is too small or too flat to show its {self.name}.")
         return self.draw()
@@ -109,14 +111,12 @@ class Diagnosis:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from mssnet_edu import show
-
         rows = [
-            [("! " if f.is_fault else "") + f.name, f.measured, f.sentence, f.advice or "–"]
+            [("!\u00a0" if f.is_fault else "") + f.name, f.measured, f.sentence, f.advice or "–"]
             for f in self.findings
         ]
         columns = ["", "measured (9 of 10 cases lie within)", "what it means", "what to do"]
-        return show.table(rows, columns, caption=self.summary, alt=str(self)).html
+        return figures.table(rows, columns, caption=self.summary, alt=str(self)).html
 
 
 def diagnose(photo: Tensor, file: str | os.PathLike | None = None) -> Diagnosis:
@@ -145,7 +145,7 @@ def diagnose(photo: Tensor, file: str | os.PathLike | None = None) -> Diagnosis:
     found = [
         motion,
         _detail(photo, None if jpeg.value is None else int(jpeg.value), motion.is_fault),
-        _noise(photo, jpeg.is_fault),
+        _noise(photo, jpeg.value is not None),
         jpeg,
         grid,
         _clipping(photo),
@@ -177,19 +177,18 @@ def _interval(name: str, value: float, most: float = float("inf")) -> tuple[floa
 
 
 def _number(value: float) -> str:
+    value = round(value, 1)
     return f"{value:.0f}" if abs(value) >= 10 or float(value).is_integer() else f"{value:.1f}"
 
 
 def _motion(photo: Tensor) -> Finding:
     extent_px = classical.motion_extent_px(photo)
     if not extent_px:
-        seen = ", ".join(f"{100 * share:.0f} % of {px} px" for px, share in _seen().items())
         small = min(photo.shape[-2:]) < 64
         sentence = (
             "Too small to tell: sides of 64 px are needed."
             if small
-            else "No even motion is seen. A trembling hand would not show; of even motions, these "
-            f"are seen: {seen}."
+            else f"No even motion is seen. A trembling hand would not show; {_seen()}."
         )
         return Finding("motion", None if small else 0.0, "px", sentence)
     motion = classical.estimate_line_kernel(photo, classical.MAX_EXTENT_PX)
@@ -203,13 +202,17 @@ def _motion(photo: Tensor) -> Finding:
         1 / 2: f"Too long for full size; {name} mends it at half size: {mended}.",
         1 / 4: f"Too long for half size; {name} mends it at a quarter of the size: {mended}.",
     }[size]
+    doubt = ""
+    if extent_px <= SHORT_PX:
+        share = 100 * accuracy()["motion"]["false_alarms"]
+        doubt = f" Of sharp photographs, {share:.0f} % seem to have moved as little as this."
     if extent_px * size > max(mends_px):
         advice = "Longer than the course's networks mend, and the photo is too small to reduce."
     return Finding(
         "motion",
         extent_px,
         "px",
-        f"Things moved about {extent_px:.0f} px at {motion.angle_deg:.0f}°, evenly.",
+        f"Things moved about {extent_px:.0f} px at {motion.angle_deg:.0f}°, evenly.{doubt}",
         True,
         _interval("motion", extent_px),
         advice,
@@ -217,8 +220,13 @@ def _motion(photo: Tensor) -> Finding:
     )
 
 
-def _seen() -> dict[str, float]:
-    return accuracy()["motion"]["seen"]
+def _seen() -> str:
+    """How often even motions are seen: "of even motions of 6 px, 75 % are seen, of 10 px ..."."""
+    shares = accuracy()["motion"]["seen"]
+    sure = next((px for px, share in shares.items() if share >= 0.995), None)
+    short = [f"of {px} px, {100 * share:.0f} %" for px, share in shares.items() if share < 0.995]
+    words = [*short, f"of {sure} px and more, nearly all"] if sure else short
+    return f"even motions would: {'; '.join(words)}"
 
 
 def _detail(photo: Tensor, quality: int | None, moved: bool) -> Finding:
@@ -261,11 +269,13 @@ def _noise(photo: Tensor, compressed: bool) -> Finding:
     if sigma is None:
         return Finding("noise", None, "grey levels", "Too small, too dark or too white to tell.")
     noisy = sigma >= NOISY_SIGMA
-    sentence = f"Noise of about {_number(sigma)} grey levels" + (
-        ", or a fine texture all over." if noisy else ": none that one sees."
+    sentence = (
+        f"Noise of about {_number(sigma)} grey levels, or a fine texture all over."
+        if noisy
+        else "Flat places have no noise that one sees."
     )
     if compressed:
-        sentence += " JPEG has smoothed it, so there may have been more."
+        sentence += " JPEG smooths flat places: there may have been more."
     advice = (
         "No network of the course is made for noise alone. At half size it is half as strong: "
         "me.degrade.downscale(photo, 2)."
@@ -284,32 +294,32 @@ def _noise(photo: Tensor, compressed: bool) -> Finding:
 
 def _jpeg(photo: Tensor, file: str | os.PathLike | None) -> tuple[Finding, Finding | None]:
     """The quality, and the pattern of a photo that was resized, if there is one."""
-    grid = estimators.block_grid(photo)
-    down = estimators.block_grid(photo.mT) if grid else None
-    seams = bool(grid and down and grid.score > GRID_SCORE and down.score > GRID_SCORE)
-    draw = functools.partial(evidence.seams, grid) if grid else None
-    quality = estimators.file_quality(file) if file is not None else None
+    grids = estimators.seams(photo)
+    grid = grids[0] if grids else estimators.block_grid(photo)
+    quality = estimators.file_quality(Path(file)) if file is not None else None
     how, interval = "The file says so.", None
     if quality is None:
-        whole = photo
-        if seams and grid and down and (grid.period_px, down.period_px) == (8, 8):
-            whole = photo[:, down.phase_px :, grid.phase_px :]  # it was cut after compression
-        found = estimators.compression(whole)
+        top, left = estimators.block_corner(photo)
+        found = estimators.compression(photo)
+        if found is None and (top, left) != (0, 0):
+            found = estimators.compression(photo[:, top:, left:])
         if found:
             quality, interval = found.quality, _interval("jpeg", found.quality, most=100)
             how = "Its pixels are multiples of JPEG's steps, as such a file leaves them."
+    if quality is not None and not grids:  # weak seams, where they have to be
+        grid = estimators.block_grid(photo, (8.0,))
+    draw = functools.partial(evidence.seams, grid) if grid else None
     pattern = None
-    if quality is None and seams and grid:
+    if quality is None and grids and grid:
         pattern = Finding(
             "grid",
             grid.period_px,
             "px",
-            f"Something repeats every {_number(grid.period_px)} px across: the blocks of a JPEG "
-            f"({_number(grid.period_px / 8)} times their size), or the interpolation of an "
-            "enlargement, or a pattern in the scene.",
+            f"Something repeats every {_number(grid.period_px)} px, across and down: the blocks of "
+            "a JPEG, the interpolation of an enlargement, or a pattern in the scene.",
             True,
             None,
-            "Look for the file from before it was resized: it holds all that this one does.",
+            "If it is no pattern in the scene, look for an earlier copy of the file.",
             draw,
         )
     if quality is None:
