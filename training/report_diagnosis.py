@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from training import evaluate_diagnosis
+
 __all__ = ["render"]
 
 TEXT = """\
@@ -26,7 +28,7 @@ GoPro-like motion. *Seen*: how often any motion is reported.
 {motion}
 
 Below 10 px, silence says little, and sharp photos are sometimes taken for moved (the row of 0 px).
-Hands that tremble are mostly not seen.
+Hands that tremble were not tried.
 
 ### Where detail ends
 
@@ -71,7 +73,10 @@ mostly twice that of the interpolation.
 def render(table: pd.DataFrame) -> str:
     """The section of the page. table: as `training.evaluate_diagnosis` writes it."""
     crops = table.photo.unique()
-    files = {name.removesuffix(", half size").split("__")[-1].split("_")[0] for name in crops}
+    files = {
+        name.removesuffix(evaluate_diagnosis.HALF).split("__")[-1].split("_")[0].lower()
+        for name in crops
+    }
     seen = ("seen", lambda part: f"{(part.measured > 0).mean():.0%}")
     near = ("right", lambda part: f"{((part.measured - part.truth).abs() <= 2).mean():.0%}")
     reported = ("reported", seen[1])
