@@ -10,6 +10,7 @@ this file, measured on held-out photographs by `python -m training.evaluate_diag
 30
 """
 
+# Not named diagnose: a module of that name would hide the function in the top level.
 from mssnet_edu.diagnosis.findings import Diagnosis, Finding, accuracy, diagnose
 
 __all__ = ["Diagnosis", "Finding", "accuracy", "diagnose"]
