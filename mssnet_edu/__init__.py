@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _MODULES = (
     "classical",
     "degrade",
+    "diagnosis",
     "exercises",
     "exposure",
     "featsharp",
@@ -37,6 +38,7 @@ _FUNCTIONS = {
     "progress": "exercises",
     "load_model": "models",
     "deblur": "restore",
+    "diagnose": "diagnosis",
     "upscale": "restore",
 }
 

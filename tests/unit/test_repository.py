@@ -364,7 +364,7 @@ ROWS = [
     {"metrics"},
     {"marking", "precision", "reference_selection", "restore", "tiling", "working_size"},
     {"featsharp", "hallucination", "zoom"},
-    {"show", "exercises"},
+    {"diagnosis", "exercises", "show"},
     {"working_copy"},
     {"doctor", "lab"},
     {"cli"},

@@ -3,6 +3,7 @@
 python -m training.evaluate deblur --update-cards
 python -m training.evaluate upscale8 --update-cards
 python -m training.evaluate_overexposure ... --details docs/evaluation-overexposure.json
+python -m training.evaluate_diagnosis --photos DIR
 python -m training.evaluate_zoom                           hours; then copy build/zoom/labelled.csv
                                                            to data/labelled/enlargements.csv
 python -m tools.docs.render_evaluation build/evaluation    takes tables and figures from there
@@ -21,7 +22,7 @@ from mssnet_edu import zoom
 from mssnet_edu.files import write_text
 from mssnet_edu.samples import find_data
 from mssnet_edu.zoom.enlargements import RECORDED
-from training import report, report_overexposure, zoom_report, zoom_scoring
+from training import report, report_diagnosis, report_overexposure, zoom_report, zoom_scoring
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "evaluation.md"
@@ -237,6 +238,9 @@ def page(folder: Path) -> str:
     if real.is_file():
         about = json.loads(real.read_text(encoding="utf-8"))
         text += f"\n{REAL_CLIP.format(found=report_overexposure.render_real_clip(about))}"
+    diagnosis = folder / "evaluation-diagnosis.csv"
+    if diagnosis.is_file():
+        text += "\n" + report_diagnosis.render(pd.read_csv(diagnosis))
     photos = zoom.labelled_photos()
     text += "\n" + ZOOM.format(
         photos=len(photos),
