@@ -183,7 +183,7 @@ def test_a_photo_that_fits_into_a_tile_is_not_cut_for_its_rim():
 
 RESTORING = [*models.names("deblur"), *models.names("upscale")]
 
-# MAXIM has none: it keeps flat colours, and on its grid of 64 px a rim would cost half as much again
+# MAXIM has none: it keeps flat colours, and on its grid of 64 px a rim would cost half as much more
 WITH_RIM = [name for name in RESTORING if models.info(name).rim_px]
 
 
