@@ -23,7 +23,7 @@ BACKGROUND = (0.965, 0.969, 0.973)
 VERDICTS = {
     "worse": "worse, outside the band",
     "better": "better, outside the band",
-    "luck": "inside the band",
+    "luck": "not all outside the band",
 }
 
 
