@@ -396,8 +396,8 @@ def rule(now, kept):
     return kept is None or now.clipped_share <= kept.clipped_share
 """,
     check=_rule,
-    why="Your rule looks at two frames and knows nothing of the future, and it beats both simple "
-    "ones. The learned policy does the same with more numbers.",
+    why="This rule is *least-clipped*. It knows nothing of the future, and on the films of this "
+    "check it beats both simple ones. On others *first* can win: see the next table.",
     wrong={
         "lambda now, kept: True": "every frame",
         "lambda now, kept: False": "never adopts",

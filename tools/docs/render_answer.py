@@ -37,8 +37,8 @@ like, and draws some that fits. At {factor}x, {factor_squared_less} of every {fa
 numbers in the large picture are invented: {numbers:.1f} %. How much hangs on them? In {photos}
 photographs, what a 1/{factor} downscale throws away held {energy:.1f} % of the energy on average
 (from {energy_low:.1f} % to {energy_high:.1f} %; energy is the sum of the squared differences from
-the mean colour). It looks real because the bulk *is* real, and because the small rest keeps the
-habits of photographs. It need not be true.
+the mean colour). It looks real because the bulk *is* real, and because the small rest looks as
+it does in photographs. It need not be true.
 
 Many large pictures fit one small photo, and a network has to hand out one. **Averaging over them
 looks soft; choosing one of them looks real.** And what was chosen may be wrong.
@@ -93,18 +93,19 @@ single old photo does not have.
   1, 2 and 3 stages: a long smear is short in a small picture. Each scale hands its features on to
   the next, and each coarse scale sees all pixels of the next larger picture, rearranged, instead of
   averaging once more. It gives {outputs} pictures on the way; the last one is the answer. The
-  paper's network has {paper:.1f} million learned numbers.
+  paper's basic network has {paper:.1f} million learned numbers.
 - *Trained on what:* the paper's model, Deblur-MSSNet-GoPro, learned from the GoPro set: 2,103
   pairs, whose blurred half is the mean of several frames of a 240 fps video, and whose sharp half
-  is the middle frame. The paper reports 33.39 dB for its large version. The course's own networks
-  are others: smaller ({ours:.1f} million numbers for deblurring, {ours8:.1f} million for
-  {factor}x), and trained on {photographs} still photographs that a program blurred, or made
-  small.
+  is the middle frame. The paper reports 33.39 dB for a larger network of the same design. The
+  course's own networks are others: smaller ({ours:.1f} million numbers for deblurring,
+  {ours8:.1f} million for {factor}x), and trained on {photographs} still photographs that a program
+  blurred, or made small.
 - *And 8x?* Enlarge the photo smoothly first. The result looks blurred, so the same network can be
   trained on it. But here no detail waits to be dug out: what it adds, it has learned from other
   photographs. The course trained the same design twice for this use: once to be faithful and once
-  to look real (notebook 04). Both have to fill in 63 of 64 numbers. The first fills them in softly;
-  only the second draws fine detail.
+  to look real (notebook 04). Both have to fill in 63 of 64 numbers. The first fills them in softly.
+  The second draws, but mostly grain: the sharp picture on this page comes from other networks, RRDN
+  and then Real-ESRGAN.
 
 ![A cat's eye of 24 x 24 pixels is enlarged smoothly, goes through three scales of MSSNet, and \
 comes out with firmer edges; the shapes of the tensors stand at the arrows](workflow.png)
@@ -159,7 +160,8 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
 2. Where it fits, that is no proof: so do many others. Ask for several answers and see where they
    differ. In notebook 06 a map made from these differences and from how much detail the answers
    add foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs (the
-   course's own figure); "it is wrong where it is busy" reaches {gradient:.2f}.
+   course's own figures, as are the next two); the differences alone reach {spread:.2f}, and "it is
+   wrong where it is busy" {gradient:.2f}.
 3. Trust light, colour and large shapes. Enjoy the hair and the leaves. Do not read a letter, a
    number, a face or a shadow on a scan in what was invented.
 4. Say that it was enlarged, and keep the small photo.
@@ -177,7 +179,7 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
    [Paper]({ImageNet-Hard}).
 
 The tool to try all this is this course: `me.deblur`, `me.upscale`, `me.hallucination` and
-`me.show.report`, in notebooks 00 to 08 and those that follow.
+`me.show.report`, in notebooks 00 to 09.
 
 <!-- written by tools/docs/render_answer.py; do not edit -->
 """
@@ -225,6 +227,7 @@ def figures() -> dict[str, float | str]:
         "zoom_anchors": anchors,
         "zooms": sizes * anchors,
         "trust": sum(score["trust map"] for score in scores) / len(scores),
+        "spread": sum(score["spread"] for score in scores) / len(scores),
         "gradient": sum(score["gradient"] for score in scores) / len(scores),
         "trust_photos": {12: "twelve"}.get(len(scores), len(scores)),
     }
