@@ -125,6 +125,25 @@ def _add_upscale(commands: Any) -> None:
     parser.add_argument("--scale", type=int, default=8, help="2, 3, 4, 6, 8 or 16; default: 8")
     parser.add_argument("--model", help="a network, bicubic or nearest; default: the course's own")
     parser.add_argument("--seed", type=int, default=0, help="for networks that draw their answer")
+    parser.add_argument(
+        "--invented",
+        type=float,
+        metavar="SHARE",
+        help="how much detail to invent, from 0 (a smooth picture) to 1 (a realistic one); each "
+        "agrees with the photo",
+    )
+    parser.add_argument(
+        "--report", type=Path, help="also write a page that says what was invented: report.html"
+    )
+    parser.add_argument(
+        "--trust-map", type=Path, help="also write the picture with its doubtful parts hatched"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=6,
+        help="how many answers the report and the trust map compare, 2 to 12; default: %(default)s",
+    )
     parser.set_defaults(run=_upscale)
 
 
@@ -182,18 +201,78 @@ def _upscale(arguments: argparse.Namespace) -> None:
     from mssnet_edu import restore
 
     def work(photo: "Tensor", **options: Any) -> "Tensor":
-        options["seed"] = arguments.seed
+        options |= {"seed": arguments.seed, "invented": arguments.invented}
         return restore.upscale(photo, arguments.scale, arguments.model, **options)
 
-    _restore(arguments, work, arguments.scale, arguments.seed)
+    settings = {"factor": arguments.scale, "seed": arguments.seed, "invented": arguments.invented}
+    if not (arguments.report or arguments.trust_map):
+        _restore(arguments, work, **settings)
+        return
+    _check_report(arguments)
+    photo, answer = _restore(arguments, work, **settings)
+    _write_report(arguments, photo, answer)
+
+
+def _check_report(arguments: argparse.Namespace) -> None:
+    """Refuse what would fail after minutes of work."""
+    from mssnet_edu import images
+    from mssnet_edu.degrade.arguments import whole
+    from mssnet_edu.hallucination.candidates import MAX_PX, MIN_PX
+    from mssnet_edu.images.writing import check_target
+    from mssnet_edu.show.report_page import check_path
+
+    if arguments.scale != 8:
+        raise ValueError(f"--report and --trust-map need --scale 8; it is {arguments.scale}.")
+    whole(arguments.seeds, "--seeds", low=2, high=12)
+    for path in (arguments.report, arguments.trust_map):
+        if path and path.exists() and not arguments.force:
+            raise FileExistsError(f"{path} exists. Choose another name, or add --force.")
+    if arguments.report:
+        check_path(arguments.report)
+    if arguments.trust_map:
+        check_target(arguments.trust_map, overwrite=arguments.force)
+    height, width = images.load(arguments.photo).shape[-2:]
+    if min(height, width) < MIN_PX or max(height, width) > MAX_PX:
+        raise images.PhotoError(
+            f"{arguments.photo} has {width} x {height} px; a report takes photos with sides from "
+            f"{MIN_PX} to {MAX_PX} px. Cut a part out of it, or make it smaller."
+        )
+
+
+def _write_report(arguments: argparse.Namespace, photo: "Tensor", answer: "Tensor") -> None:
+    from mssnet_edu import diagnosis, images, restore
+    from mssnet_edu.show.report_page import THRESHOLD, report
+    from mssnet_edu.show.widgets.trust import mask_doubtful
+
+    model = arguments.model
+    if arguments.invented is not None:
+        model = model or restore.realistic(arguments.scale)
+        model = f"{model}, invented {arguments.invented:g}"
+    page = report(
+        photo,
+        arguments.report,
+        model=model or restore.RECOMMENDED_UPSCALER,
+        n=arguments.seeds,
+        answer=answer,
+        diagnosis=diagnosis.diagnose(photo, arguments.photo),
+        title=f"{arguments.photo.name}, 8 times larger: what was recorded, what was invented",
+        progress=sys.stderr.isatty(),
+    )
+    if arguments.report:
+        print(f"{arguments.report}: the report")
+    if arguments.trust_map:
+        hatched = mask_doubtful(page.trust_map, THRESHOLD)
+        images.save(hatched, arguments.trust_map, overwrite=arguments.force)
+        print(f"{arguments.trust_map}: hatched where an error over {THRESHOLD} levels is expected")
 
 
 def _restore(
     arguments: argparse.Namespace,
     work: Callable[..., "Tensor"],
     factor: int = 1,
-    seed: int | None = None,
-) -> None:
+    **settings: Any,
+) -> "tuple[Tensor, Tensor]":
+    """Read, work, write, and say so. Returns the photo and the answer."""
     from mssnet_edu import images, marking, restore
     from mssnet_edu.images.writing import check_target
 
@@ -208,7 +287,7 @@ def _restore(
     metadata = None
     if not arguments.no_metadata:
         metadata = images.read_metadata(arguments.photo, arguments.keep_gps)
-        settings = {"factor": factor, "precision": arguments.precision, "seed": seed}
+        settings |= {"factor": factor, "precision": arguments.precision}
         metadata = marking.mark(metadata, arguments.command, arguments.model, **settings)
     start = time.perf_counter()
     answer = work(
@@ -224,6 +303,7 @@ def _restore(
     images.save(answer, target, overwrite=arguments.force, alpha=alpha, metadata=metadata)
     height, width = answer.shape[-2:]
     print(f"{target}: {width} x {height} px, {seconds:.1f} s")
+    return photo, answer
 
 
 # --------------------------------------------------------------------------- provenance

@@ -8,15 +8,15 @@ they differ.
 from mssnet_edu.hallucination.candidates import candidates
 from mssnet_edu.hallucination.lettering import ambiguous_plates, ambiguous_signs
 from mssnet_edu.hallucination.lookalikes import lookalikes
-from mssnet_edu.hallucination.operators import (
+from mssnet_edu.hallucination.statistics import gradient_histogram, pareto_front, spectrum_slope
+from mssnet_edu.hallucination.trust import calibration, cell_error, trust_map
+from mssnet_edu.operators import (
     back_project,
     blockiness,
     energy_shares,
     pseudo_inverse,
     range_null_split,
 )
-from mssnet_edu.hallucination.statistics import gradient_histogram, pareto_front, spectrum_slope
-from mssnet_edu.hallucination.trust import calibration, cell_error, trust_map
 
 __all__ = [
     "ambiguous_plates",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mssnet_edu import degrade, images, samples
 from mssnet_edu.degrade import arguments
-from mssnet_edu.hallucination.operators import Downscale, back_project
+from mssnet_edu.operators import Downscale, back_project
 
 __all__ = ["lookalikes"]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mssnet_edu import degrade, images
-from mssnet_edu.hallucination.operators import Downscale
+from mssnet_edu.operators import Downscale
 
 __all__ = [
     "FEATURES",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mssnet_edu import hallucination, metrics, models
+from mssnet_edu import hallucination, images, metrics, models, zoom
 from mssnet_edu.files import replacing
 from mssnet_edu.hallucination.trust import TrustMap
 from mssnet_edu.precision import choose_precision
@@ -49,6 +49,8 @@ def report(
     model: str | None = None,
     n: int = 6,
     seed: int = 0,
+    answer: torch.Tensor | None = None,
+    diagnosis: object = None,
     title: str | None = None,
     progress: bool | None = None,
 ) -> Report:
@@ -56,20 +58,28 @@ def report(
 
     photo: (3, H, W), sRGB in [0, 1], sides from 16 to 256 px. path: an HTML file to write, None for
     none. model: which of the candidates is the answer: a name of `me.models`, a candidate's name,
-    or None for the first. n: how many candidates are compared. progress: print a line for each;
-    None does so for photos over 128 px, which take more than a minute.
+    or None for the first. n: how many candidates are compared. answer: (3, 8H, 8W), an enlargement
+    of your own, made consistent here and compared with them; `model` is then its name.
+    diagnosis: what `me.diagnose` found in the photo, for a chapter of its own. progress: print a
+    line for each; None does so for photos over 128 px, which take more than a minute.
     The page holds all its pictures and needs no network. Returns a `Report`.
-    Raises PhotoError for a photo too small or too large, ValueError for an unknown model.
+    Raises PhotoError for a photo too small or too large and for an answer of another size,
+    ValueError for an unknown model.
 
     >>> import torch
     >>> report(torch.rand(3, 16, 16), n=2).answer.shape
     torch.Size([3, 128, 128])
     """
     photo = look.single_photo(photo)
-    path = None if path is None else _check_path(path)
+    path = None if path is None else check_path(path)
     if progress is None:
         progress = max(photo.shape[-2:]) > QUICK_PX
+    if answer is not None:
+        model = model or "your answer"
+        answer = hallucination.back_project(_check_answer(answer, photo), photo)
     candidates = hallucination.candidates(photo, n, seed=seed, progress=progress)
+    if answer is not None:
+        candidates = {model: answer, **candidates}
     name = _choose(candidates, model)
     if progress:
         print("comparing the answers", flush=True)
@@ -80,8 +90,10 @@ def report(
     body = html.body(
         title=title,
         summary=summary,
+        diagnosis=diagnosis,
         figures=_figures(photo, name, candidates, trust_map),
         others=len(candidates) - 1,
+        verdict=_verdict(photo, candidates[name], trust_map),
         precision=choose_precision(),
         cards=[
             {"info": models.info(network), "text": models.card(network)}
@@ -95,6 +107,17 @@ def report(
             part.write_text(page, encoding="utf-8")
     figure, alt = html.figure(title, body), f"{title}. {summary}"
     return Report(figure, alt, page, candidates[name], candidates, trust_map, path)
+
+
+def _check_answer(answer, photo):
+    answer = look.single_photo(answer)
+    height, width = (8 * side for side in photo.shape[-2:])
+    if answer.shape[-2:] != (height, width):
+        raise images.PhotoError(
+            f"answer is {answer.shape[-1]} x {answer.shape[-2]} px; 8 times the photo are {width} "
+            f"x {height} px. Enlarge the photo 8 times: me.upscale(photo, 8)"
+        )
+    return answer
 
 
 def _choose(candidates, model):
@@ -136,6 +159,26 @@ def _summarize(photo, name, candidates, trust_map):
     )
 
 
+def _verdict(photo, answer, trust_map):
+    """Recorded, agreed, invented: the answer to the course's question, a line for each."""
+    shares = hallucination.energy_shares(photo, answer)
+    recorded = 100 * (1 - shares.numbers_invented_share)
+    agreed = 100 * float((trust_map.expected <= THRESHOLD).float().mean())
+    return [
+        f"{recorded:.1f} % of the picture's numbers were recorded: the mean of each square.",
+        f"In {agreed:.0f} % of the picture the answers agree so well that an error of no more than "
+        f"{THRESHOLD} grey levels is expected. That was guessed, and is likely to be about right.",
+        f"{100 - recorded:.1f} % of the numbers were invented. They carry "
+        f"{100 * shares.energy_invented_share:.1f} % of the energy: the fine detail.",
+    ]
+
+
+def _named(photo):
+    """What the course's classifier calls it, in words."""
+    [(name, share)] = zoom.named(zoom.centre_crop(photo))
+    return f"a classifier says: {name} ({100 * share:.0f} %)"
+
+
 def _agreement(db):
     return "exactly" if db > EXACT_DB else f"to {db:.0f} dB"
 
@@ -166,8 +209,11 @@ def _figures(photo, name, candidates, trust_map):
         "in_and_out": figures.photos(
             [photo, answer],
             titles=["the photo", f"enlarged 8x by {name}"],
-            captions=["all that was recorded", f"agrees {_agreement(agreement_db[name])}"],
-            marks=["original", "partly invented"],
+            captions=[
+                f"all that was recorded; {_named(photo)}",
+                f"agrees {_agreement(agreement_db[name])}; {_named(answer)}",
+            ],
+            marks=["recorded", "partly invented"],
             alt="The small photo, and its enlargement.",
             max_px=FIGURE_MAX_PX,
         ),
@@ -185,7 +231,10 @@ def _figures(photo, name, candidates, trust_map):
         "others": figures.photos(
             [candidates[other] for other in others],
             titles=others,
-            captions=[f"agrees {_agreement(agreement_db[other])}" for other in others],
+            captions=[
+                f"agrees {_agreement(agreement_db[other])}; {_named(candidates[other])}"
+                for other in others
+            ],
             marks=["partly invented"] * len(others),
             alt="Other enlargements of the same photo.",
             columns=min(3, len(others)),
@@ -201,7 +250,8 @@ def _figures(photo, name, candidates, trust_map):
     }
 
 
-def _check_path(path):
+def check_path(path: str | os.PathLike) -> Path:
+    """The path of a page to write. Raises ValueError or FileNotFoundError for a wrong one."""
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path is {str(path)!r}; expected a name that ends in .html")

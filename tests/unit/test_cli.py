@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from mssnet_edu import cli, images, lab, restore, samples
+from mssnet_edu import cli, images, inference, lab, samples
 from mssnet_edu import doctor as doctor_module
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +53,7 @@ class Network(nn.Module):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(restore, "load_model", Network)
+    monkeypatch.setattr(inference, "load_model", Network)
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (12, 10), (200, 100, 50)).save("in.png")
     return tmp_path
@@ -111,7 +111,7 @@ def test_a_hint_on_a_motion_that_is_too_long(folder, capsys, monkeypatch):
     moved = str(samples.find_data("photos/real_motion_text.jpg"))
     network = Network("mssnet-deblur")
     network.info.mends_px = (6, 24)
-    monkeypatch.setattr(restore, "load_model", lambda name: network)
+    monkeypatch.setattr(inference, "load_model", lambda name: network)
     assert cli.main(["deblur", moved, "-o", "full.png"]) == 0
     hint = "hint: the motion is about 31 px; at half size (294 x 182) it can be mended: --size 1/2"
     assert capsys.readouterr().err.splitlines() == [hint]
@@ -161,7 +161,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
     def refuse(*args):
         raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
 
-    monkeypatch.setattr(restore, "load_model", lambda name: pytest.fail("the work has begun"))
+    monkeypatch.setattr(inference, "load_model", lambda name: pytest.fail("the work has begun"))
     monkeypatch.setattr(tempfile, "mkstemp", refuse)
     sentence = refused(capsys, folder, "upscale", "in.png", "-o", "out.png")
     assert f"out.png cannot be written: {words}" in sentence
@@ -171,7 +171,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
 def test_names_and_links_that_cannot_be_written_are_found_before_the_work(
     folder, capsys, monkeypatch
 ):
-    monkeypatch.setattr(restore, "load_model", lambda name: pytest.fail("the work has begun"))
+    monkeypatch.setattr(inference, "load_model", lambda name: pytest.fail("the work has begun"))
     os.symlink("gone/none.png", "dangling.png")
     os.symlink("loop.png", "loop.png")
     os.mkfifo("pipe.png")
@@ -244,19 +244,19 @@ def test_failures_on_the_way(folder, capsys, monkeypatch):
     def out_of_memory(name):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
 
-    monkeypatch.setattr(restore, "load_model", out_of_memory)
+    monkeypatch.setattr(inference, "load_model", out_of_memory)
     assert "--max-memory-mb" in refused(capsys, folder, "deblur", "in.png", "-o", "out.png")
 
     def stopped(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(restore, "load_model", stopped)
+    monkeypatch.setattr(inference, "load_model", stopped)
     assert cli.main(["deblur", "in.png", "-o", "out.png"]) == 130
 
     def mistake_of_ours(name):
         raise KeyError("oops")
 
-    monkeypatch.setattr(restore, "load_model", mistake_of_ours)
+    monkeypatch.setattr(inference, "load_model", mistake_of_ours)
     with pytest.raises(KeyError):  # a fault of the program keeps its traceback
         cli.main(["deblur", "in.png", "-o", "out.png"])
     with pytest.raises(images.PhotoError):
@@ -332,7 +332,7 @@ def data(tmp_path, monkeypatch):
     table = "\t".join(head) + "\nphotos/a.png\tsharp\t4\t4\tCC0\tme\ttest\there\t00\n"
     (tmp_path / "photos" / "CREDITS.tsv").write_text(table, encoding="utf-8")
     monkeypatch.setenv("MSSNET_EDU_DATA", str(tmp_path))
-    monkeypatch.setattr(restore, "load_model", Network)
+    monkeypatch.setattr(inference, "load_model", Network)
     return tmp_path
 
 
@@ -466,3 +466,43 @@ def test_photo_survives_a_round_through_the_command(folder):
     assert cli.main(["deblur", "noise.png", "-o", "half.png"]) == 0
     expected = images.load(folder / "noise.png") / 2
     torch.testing.assert_close(images.load(folder / "half.png"), expected, rtol=0, atol=0.6 / 255)
+
+
+def test_invented_is_in_the_picture_and_in_its_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images.save(samples.load("astronaut")[:, 40:60, 190:214], "in.png")
+    for share, kind in (("0", "smooth"), ("0.5", "rrdn-x8, then realesrgan-x4")):
+        words = ["upscale", "in.png", "-o", "out.png", "--force", "--invented", share]
+        assert cli.main(words) == 0
+        [step] = images.read_metadata("out.png").provenance.steps
+        assert kind in str(step)
+        assert f"invented: {share}" in str(step)
+
+
+def test_the_report_comes_with_the_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    images.save(samples.load("astronaut")[:, 40:60, 190:214], "in.png")
+    more = ["--report", "page.html", "--trust-map", "map.png", "--seeds", "2"]
+    words = ["upscale", "in.png", "-o", "out.png", "--model", "rrdn-x8", *more]
+    assert cli.main(words) == 0
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "rrdn-x8" in page
+    assert "What is wrong with the photo" in page
+    assert "So, which of it is real?" in page
+    assert images.load("map.png").shape == images.load("out.png").shape
+    for wrong, match in (
+        (["--scale", "4"], "need --scale 8"),
+        (["--seeds", "1"], "--seeds"),
+        (["--report", "page.pdf", "--trust-map", "new_map.png"], "ends in .html"),
+        ([], "page.html exists"),
+    ):
+        capsys.readouterr()
+        Path("new.png").unlink(missing_ok=True)
+        assert cli.main([*words, "-o", "new.png", *wrong]) == 2
+        assert match in capsys.readouterr().err
+        assert not Path("new.png").exists()
+    images.save(torch.rand(3, 20, 300), "wide.png")
+    words = ["upscale", "wide.png", "-o", "new.png", "--report", "new.html"]
+    assert cli.main(words) == 2
+    assert "from 16 to 256 px" in capsys.readouterr().err
+    assert not Path("new.png").exists()

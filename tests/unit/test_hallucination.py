@@ -15,8 +15,8 @@ from mssnet_edu.hallucination import (
     range_null_split,
 )
 from mssnet_edu.hallucination.candidates import borrow_detail, recipes
-from mssnet_edu.hallucination.operators import Downscale, blend_invented
 from mssnet_edu.hallucination.trust import cell_error, gradient_magnitude
+from mssnet_edu.operators import Downscale, blend_invented
 from training.calibrate_trust import calibrate
 
 

@@ -8,7 +8,7 @@ import torch
 
 from mssnet_edu import degrade
 from mssnet_edu.degrade.optics import convolve
-from mssnet_edu.hallucination.operators import Downscale
+from mssnet_edu.operators import Downscale
 
 SHAPE = (2, 3, 24, 48)
 

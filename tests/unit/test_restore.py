@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mssnet_edu import images, models, restore, samples
+from mssnet_edu import images, inference, metrics, models, restore, samples
 from mssnet_edu.tiling import pad, round_up
 
 
@@ -460,7 +460,7 @@ def test_network_by_name(monkeypatch):
         asked.append(name)
         return Convolutions(8)
 
-    monkeypatch.setattr(restore, "load_model", load_model)
+    monkeypatch.setattr(inference, "load_model", load_model)
     assert restore.upscale(torch.rand(3, 8, 8)).shape == (3, 64, 64)
     assert asked == [restore.RECOMMENDED_UPSCALER]
 
@@ -581,3 +581,76 @@ class Elsewhere(nn.Module):
 
 def test_a_network_on_another_device_gets_all_it_needs_there():
     assert restore.upscale(torch.rand(3, 40, 48), 2, Elsewhere()).mean() == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 21), (1, 17, 16), (2, 3, 16, 16)], ids=str)
+@pytest.mark.parametrize("model", [None, "mssnet-x8-fidelity"])
+def test_invented_is_a_share_that_agrees_with_the_photo(shape, model):
+    photo = torch.rand(shape, generator=torch.Generator().manual_seed(4)) * 0.8 + 0.1
+    answers = [restore.upscale(photo, 8, model, invented=share) for share in (0, 0.5, 1)]
+    for answer in answers:
+        assert answer.shape == (*shape[:-3], 3, 8 * shape[-2], 8 * shape[-1])
+        assert answer.min() >= 0
+        assert answer.max() <= 1
+        assert torch.as_tensor(metrics.consistency_db(answer, photo)).min() > 45
+    smooth, half, whole = answers
+    torch.testing.assert_close(half, (smooth + whole) / 2, atol=2e-3, rtol=0)
+    assert (whole - smooth).abs().mean() > 0.01
+    steps = [answer.diff(dim=-1).abs().mean() for answer in answers]
+    if model is None:  # the realistic one: more detail with each step
+        assert steps == sorted(steps)
+
+
+def test_nothing_invented_needs_no_network(monkeypatch):
+    def load_model(name):
+        raise AssertionError("no network is needed")
+
+    monkeypatch.setattr(inference, "load_model", load_model)
+    photo = samples.load("astronaut")[:, 40:52, 190:199]
+    for factor in (2, 3, 8):
+        answer = restore.upscale(photo, factor, invented=0)
+        assert metrics.consistency_db(answer, photo) > 45
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, "half", True, float("nan")])
+def test_a_wrong_share_is_refused(share):
+    with pytest.raises((ValueError, TypeError), match="invented"):
+        restore.upscale(torch.rand(3, 16, 16), 8, invented=share)
+
+
+def test_two_networks_in_turn():
+    photo = samples.load("astronaut")[:, 40:60, 190:214]
+    answer = restore.upscale(photo, 8, "rrdn-x8, then realesrgan-x4")
+    halfway = restore.upscale(photo, 8, "rrdn-x8")
+    halfway = F.interpolate(halfway[None], scale_factor=1 / 4, mode="bicubic", antialias=True)
+    by_hand = restore.upscale(halfway[0].clamp(0, 1), 4, "realesrgan-x4")
+    assert metrics.psnr(answer, by_hand) > 45
+    with pytest.raises(ValueError, match="Choose 8 or another multiple of 4"):
+        restore.upscale(photo, 4, "rrdn-x8, then realesrgan-x4")
+    with pytest.raises(ValueError, match="does not enlarge"):
+        restore.upscale(photo, 8, "rrdn-x8, then mssnet-deblur")
+
+
+def test_progress_can_be_watched_and_end_the_work():
+    network, seen = Convolutions(2), []
+    photo = torch.rand(3, 70, 70)
+    whole = restore.upscale(photo, 2, network, tile_px=40, progress=lambda *at: seen.append(at))
+    shares = [share for share, _ in seen]
+    assert shares[0] == 0
+    assert shares[-1] == 1
+    assert shares == sorted(shares)
+    assert len(shares) > 4
+    assert {what for _, what in seen} == {"small-net"}
+
+    class StopWorkError(Exception):
+        pass
+
+    def cancel(share, what):
+        if share > 0.3:
+            raise StopWorkError
+
+    network.train()
+    with pytest.raises(StopWorkError):
+        restore.upscale(photo, 2, network, tile_px=40, progress=cancel)
+    assert network.training  # it is left as it was
+    torch.testing.assert_close(restore.upscale(photo, 2, network, tile_px=40), whole)

@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from mssnet_edu import degrade, hallucination, images, metrics, samples, show
-from mssnet_edu.hallucination.operators import blend_invented
+from mssnet_edu import degrade, diagnosis, hallucination, images, metrics, samples, show
+from mssnet_edu.operators import blend_invented
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,21 @@ def test_the_report_takes_another_answer(small_cat):
     assert torch.equal(other.answer, other.candidates[names[1]])
     with pytest.raises(ValueError, match="the answers compared here are"):
         show.report(small_cat, n=2, model="mona-lisa")
+
+
+def test_the_report_takes_an_answer_of_ones_own(small_cat):
+    mine = degrade.enlarge(small_cat, 8)
+    found = diagnosis.diagnose(small_cat)
+    own = show.report(small_cat, n=2, answer=mine, model="by hand", diagnosis=found)
+    assert next(iter(own.candidates)) == "by hand"
+    assert len(own.candidates) == 3
+    assert metrics.consistency_db(own.answer, small_cat) > 50
+    assert metrics.psnr(own.answer, mine) > 25
+    assert "enlarged 8x by by hand" in own.page
+    assert str(found["noise"]).split(".")[0] in own.page
+    assert own.page.count("a classifier says") == 2 * 4  # below each picture, and in its text
+    with pytest.raises(images.PhotoError, match="8 times the photo are"):
+        show.report(small_cat, answer=mine[..., :-8])
 
 
 def test_the_report_refuses_early(small_cat, tmp_path):

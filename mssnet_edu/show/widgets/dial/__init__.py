@@ -6,7 +6,7 @@ import torch
 import traitlets
 
 from mssnet_edu import images
-from mssnet_edu.hallucination.operators import back_project, blend_invented
+from mssnet_edu.operators import back_project, blend_invented
 from mssnet_edu.show import figures, look
 from mssnet_edu.show.widgets.shared import StaticFallback, script, style
 
