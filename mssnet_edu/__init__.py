@@ -22,6 +22,7 @@ _MODULES = (
     "featsharp",
     "hallucination",
     "images",
+    "marking",
     "metrics",
     "models",
     "mssnet",

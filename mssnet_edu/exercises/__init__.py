@@ -11,13 +11,15 @@ cells from it. An id is the lesson's number and a letter: "02-b".
 
 import functools
 import importlib
+import os
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from mssnet_edu import learner
+from mssnet_edu import files, learner
 from mssnet_edu.exercises.check_helpers import Mistake, NotAnswered, describe
 
 __all__ = ["Exercise", "Hints", "Result", "get", "names"]  # learners call me.check and me.hint
@@ -158,8 +160,11 @@ def check(id: str, answer: object = None) -> Result:
     return Result(id, mistake is None, exercise.why if mistake is None else mistake)
 
 
-def progress() -> Any:
+def progress(path: str | os.PathLike | None = None) -> Any:
     """A table of the exercises: how many are solved of each lesson, and which are open.
+
+    path: also write it there, as a page (.html) to keep or to hand in, or as text (.csv). Raises
+    ValueError for another ending.
 
     >>> progress().alt.startswith("Exercises solved: ")
     True
@@ -173,7 +178,22 @@ def progress() -> Any:
         rows.append([lesson, count - len(left), count, ", ".join(left) or "none"])
     done, total = (sum(row[i] for row in rows) for i in (1, 2))
     columns = ["lesson", "solved", "exercises", "still open"]
-    return figures.table(rows, columns, alt=f"Exercises solved: {done} of {total}.")
+    alt = f"Exercises solved: {done} of {total}."
+    table = figures.table(rows, columns, caption=alt, alt=alt)
+    if path is not None:
+        _write_progress(Path(path), table, [columns, *rows])
+    return table
+
+
+def _write_progress(path, table, lines):
+    if path.suffix.lower() == ".csv":
+        text = "".join(",".join(f'"{each}"' for each in line) + "\n" for line in lines)
+    elif path.suffix.lower() in (".html", ".htm"):
+        title = "<!doctype html><html lang=en><meta charset=utf-8><title>My progress</title>"
+        text = title + table.html
+    else:
+        raise ValueError(f"path is {str(path)!r}; expected a name that ends in .html or .csv")
+    files.write_text(path, text)
 
 
 _hints_shown: dict[str, int] = {}

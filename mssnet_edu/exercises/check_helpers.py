@@ -8,6 +8,7 @@ stub.
 import copy
 import math
 import numbers
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "as_photo",
     "as_tensor",
     "call",
+    "choose_letters",
     "compare",
     "describe",
     "is_close",
@@ -138,6 +140,33 @@ def uses(function: object, name: str) -> bool:
     """
     code = getattr(function, "__code__", None)
     return name == getattr(function, "__name__", "") or name in getattr(code, "co_names", ())
+
+
+def choose_letters(
+    answer: object, why_not: Mapping[str, str], why_so: Mapping[str, str]
+) -> str | None:
+    """Check which of several statements a learner chose: "ace", "a and c", ["a", "c"].
+
+    why_not, why_so: {letter: why it does not belong to the answer, or does}. Returns None for the
+    letters of `why_so`, else a sentence on the first that is wrong, or missing.
+
+    >>> choose_letters("A, b", {"b": "It bites."}, {"a": "It is tame."})
+    'Not b. It bites.'
+    """
+    if not isinstance(answer, str | list | tuple | set | frozenset):
+        return f'The answer is {describe(answer)}; expected letters, such as "ab".'
+    text = answer if isinstance(answer, str) else " ".join(map(str, answer))
+    letters = set("".join(re.findall(r"\w+", re.sub(r"\b(and|or)\b", "", text.lower()))))
+    if not letters or not letters <= {*why_not, *why_so}:
+        last = max(*why_not, *why_so)
+        return f'The answer must hold letters from a to {last} and nothing else, such as "ab".'
+    if letters == set(why_not):
+        return "These are the ones that do *not* belong to it. Write down the others."
+    for letter in sorted(letters & set(why_not)):
+        return f"Not {letter}. {why_not[letter]}"
+    for letter in sorted(set(why_so) - letters):
+        return f"{letter} is missing. {why_so[letter]}"
+    return None
 
 
 def call(function: object, *inputs: object, name: str = "Your function") -> object:

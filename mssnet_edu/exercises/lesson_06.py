@@ -1,7 +1,5 @@
 """Exercises of notebook 06, why hallucinated detail looks real."""
 
-import re
-
 import torch
 
 from mssnet_edu import degrade, metrics
@@ -11,6 +9,7 @@ from mssnet_edu.exercises.check_helpers import (
     as_number,
     as_photo,
     call,
+    choose_letters,
     compare,
     describe,
     is_close,
@@ -368,7 +367,6 @@ def doubt(answers):
 
 # --- 06-d -----------------------------------------------------------------------------------------
 
-FINE = {"a", "d", "f"}
 WHY_NOT = {
     "b": "The plate's characters are invented: a wrong one puts the blame on the wrong person.",
     "c": "A shadow of a few pixels can be invented, or smoothed away, and a patient pays for it.",
@@ -382,19 +380,7 @@ WHY_FINE = {
 
 
 def _uses(answer):
-    if not isinstance(answer, str | list | tuple | set | frozenset):
-        return f'The answer is {describe(answer)}; expected letters, such as "ab".'
-    text = answer if isinstance(answer, str) else " ".join(map(str, answer))
-    letters = set("".join(re.findall(r"\w+", re.sub(r"\b(and|or)\b", "", text.lower()))))
-    if not letters or not letters <= set("abcdef"):
-        return 'The answer must hold letters from a to f and nothing else, such as "ab".'
-    if letters == set(WHY_NOT):
-        return "These are the three who may *not*. Write down the others."
-    for letter in sorted(letters - FINE):
-        return f"Not {letter}. {WHY_NOT[letter]}"
-    for letter in sorted(FINE - letters):
-        return f"{letter} is missing: it is fine. {WHY_FINE[letter]}"
-    return None
+    return choose_letters(answer, WHY_NOT, WHY_FINE)
 
 
 USES = Exercise(
@@ -430,7 +416,7 @@ fine = "adf"
     wrong={
         '"abcdef"': "Not b",
         '"ad"': "f is missing",
-        '"bce"': "may *not*",
+        '"bce"': "others",
         '"adef"': "Not e",
         '"af"': "d is missing",
         '["a", "c", "d", "f"]': "Not c",

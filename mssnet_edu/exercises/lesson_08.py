@@ -6,7 +6,7 @@ import torch
 
 from mssnet_edu import zoom
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import as_number, call, describe, is_close
+from mssnet_edu.exercises.check_helpers import as_number, call, choose_letters, describe, is_close
 
 __all__ = ["EXERCISES"]
 
@@ -302,7 +302,6 @@ def luck(before, after):
 
 # --- 08-d -----------------------------------------------------------------------------------------
 
-EVIDENCE = {"a", "c", "e"}
 WHY_NOT = {
     "b": "The stripes were drawn by the network. The classifier read its own kind's invention.",
     "d": "Both networks learned from photographs of the same kind. They can share a wrong guess.",
@@ -316,19 +315,7 @@ WHY_SO = {
 
 
 def _check_evidence(answer):
-    if isinstance(answer, str):
-        letters = {c for c in answer.lower() if c.isalpha()}
-    elif isinstance(answer, list | tuple | set | frozenset):
-        letters = {str(c).strip().lower() for c in answer}
-    else:
-        return f'The answer is {describe(answer)}; expected letters, such as "ab".'
-    if not letters or not letters <= set("abcdef"):
-        return 'The answer must hold letters from a to f and nothing else, such as "ab".'
-    for letter in sorted(letters - EVIDENCE):
-        return f"Not {letter}. {WHY_NOT[letter]}"
-    for letter in sorted(EVIDENCE - letters):
-        return f"{letter} is missing. {WHY_SO[letter]}"
-    return None
+    return choose_letters(answer, WHY_NOT, WHY_SO)
 
 
 JUDGE = Exercise(
@@ -366,6 +353,7 @@ evidence = "ace"
     wrong={
         '"abcdef"': "Not b",
         '"ac"': "is missing",
+        '"bdf"': "others",
         '"acde"': "Not d",
         '"acef"': "Not f",
         "3": "expected letters",

@@ -2,7 +2,7 @@
 
 Still: photos, zoom_in, spectrum, kernel, table, figure (with axes), workflow; beside joins them.
 To handle: compare, compare_many, stage_player, sliders, similarity, dial, trust, guess_game,
-scrubber, reference_game, zooms, vote.
+scrubber, reference_game, zooms, vote, upload.
 To keep: report, a page with all there is to know about one enlarged photo.
 On overexposed film: mark_clipped, decisions.
 Inside MSSNet: ablation_chart, receptive_fields, unshuffle; to handle: feature_viewer,
@@ -40,6 +40,7 @@ _HOME = {
     "stage_player": "widgets.stages",
     "table": "figures",
     "trust": "widgets.trust",
+    "upload": "widgets.upload",
     "unshuffle": "pixel_unshuffle",
     "unshuffle_toy": "pixel_unshuffle",
     "vote": "widgets.vote",

@@ -17,6 +17,7 @@ __all__ = ["Report", "report"]
 QUICK_PX = 128  # of a side, up to which a report takes less than a minute
 AGREES_DB = 45
 EXACT_DB = 60  # a quarter of a grey level: no file of 256 of them could hold the difference
+SURE, NOT_SURE = 0.5, "a classifier is sure of no name"
 THRESHOLD = 8  # grey levels: an error that few would notice
 FIGURE_MAX_PX = 400_000  # of one picture; a report has many
 
@@ -24,7 +25,8 @@ FIGURE_MAX_PX = 400_000  # of one picture; a report has many
 class Report(look.Figure):
     """What `report` returns: a figure that shows itself. `page` is the whole file, as text.
 
-    answer, candidates, trust_map: what was computed on the way. path: where it was written.
+    answer, candidates, trust_map: what was computed on the way. verdict: (kind, share, what it is)
+    of what was recorded, agreed upon and invented. path: where it was written.
     """
 
     def __init__(
@@ -35,10 +37,11 @@ class Report(look.Figure):
         answer: torch.Tensor,
         candidates: dict[str, torch.Tensor],
         trust_map: TrustMap,
+        verdict: list[tuple[str, str, str]],
         path: Path | None,
     ):
         super().__init__(body, alt)
-        self.page, self.path = page, path
+        self.page, self.verdict, self.path = page, verdict, path
         self.answer, self.candidates, self.trust_map = answer, candidates, trust_map
 
 
@@ -86,6 +89,7 @@ def report(
     trust_map = hallucination.trust_map(candidates, candidates[name])
     title = title or "An enlarged photo: what was recorded, and what was invented"
     summary = _summarize(photo, name, candidates, trust_map)
+    verdict = _verdict(photo, candidates[name], trust_map)
     html = look.macros("report_page")
     body = html.body(
         title=title,
@@ -93,7 +97,7 @@ def report(
         diagnosis=diagnosis,
         figures=_figures(photo, name, candidates, trust_map),
         others=len(candidates) - 1,
-        verdict=_verdict(photo, candidates[name], trust_map),
+        verdict=verdict,
         precision=choose_precision(),
         cards=[
             {"info": models.info(network), "text": models.card(network)}
@@ -106,7 +110,7 @@ def report(
         with replacing(path) as part:
             part.write_text(page, encoding="utf-8")
     figure, alt = html.figure(title, body), f"{title}. {summary}"
-    return Report(figure, alt, page, candidates[name], candidates, trust_map, path)
+    return Report(figure, alt, page, candidates[name], candidates, trust_map, verdict, path)
 
 
 def _check_answer(answer, photo):
@@ -160,23 +164,34 @@ def _summarize(photo, name, candidates, trust_map):
 
 
 def _verdict(photo, answer, trust_map):
-    """Recorded, agreed, invented: the answer to the course's question, a line for each."""
+    """The answer to the course's question: (kind, its share, what it is) of three kinds."""
     shares = hallucination.energy_shares(photo, answer)
     recorded = 100 * (1 - shares.numbers_invented_share)
     agreed = 100 * float((trust_map.expected <= THRESHOLD).float().mean())
+    size = photo.shape[-1], photo.shape[-2]
     return [
-        f"{recorded:.1f} % of the picture's numbers were recorded: the mean of each square.",
-        f"In {agreed:.0f} % of the picture the answers agree so well that an error of no more than "
-        f"{THRESHOLD} grey levels is expected. That was guessed, and is likely to be about right.",
-        f"{100 - recorded:.1f} % of the numbers were invented. They carry "
-        f"{100 * shares.energy_invented_share:.1f} % of the energy: the fine detail.",
+        ("recorded", f"{recorded:.1f} % of the numbers", f"those of {size[0]} × {size[1]} pixels"),
+        (
+            "agreed upon",
+            f"{agreed:.0f} % of the picture",
+            "there the answers differ so little that an error of no more than "
+            f"{THRESHOLD} grey levels is expected: guessed, and likely to be about right",
+        ),
+        (
+            "invented",
+            f"{100 - recorded:.1f} % of the numbers",
+            f"they carry {100 * shares.energy_invented_share:.1f} % of the energy: fine detail",
+        ),
     ]
 
 
 def _named(photo):
-    """What the course's classifier calls it, in words."""
+    """What the course's classifier calls it, in words; nothing of which it is not half sure.
+
+    It has no name for people, and its guesses at them can be insults.
+    """
     [(name, share)] = zoom.named(zoom.centre_crop(photo))
-    return f"a classifier says: {name} ({100 * share:.0f} %)"
+    return f"a classifier says: {name} ({100 * share:.0f} %)" if share > SURE else NOT_SURE
 
 
 def _agreement(db):
@@ -208,7 +223,7 @@ def _figures(photo, name, candidates, trust_map):
     return {
         "in_and_out": figures.photos(
             [photo, answer],
-            titles=["the photo", f"enlarged 8x by {name}"],
+            titles=["the photo", f"enlarged 8x: {name}"],
             captions=[
                 f"all that was recorded; {_named(photo)}",
                 f"agrees {_agreement(agreement_db[name])}; {_named(answer)}",

@@ -142,9 +142,11 @@ def test_the_report_takes_an_answer_of_ones_own(small_cat):
     assert len(own.candidates) == 3
     assert metrics.consistency_db(own.answer, small_cat) > 50
     assert metrics.psnr(own.answer, mine) > 25
-    assert "enlarged 8x by by hand" in own.page
-    assert str(found["noise"]).split(".")[0] in own.page
-    assert own.page.count("a classifier says") == 2 * 4  # below each picture, and in its text
+    assert "enlarged 8x: by hand" in own.page
+    assert found["noise"].sentence in own.page
+    assert [kind for kind, _, _ in own.verdict] == ["recorded", "agreed upon", "invented"]
+    named = own.page.count("a classifier says") + own.page.count("a classifier is sure of")
+    assert named == 2 * 4  # below each picture, and in its text
     with pytest.raises(images.PhotoError, match="8 times the photo are"):
         show.report(small_cat, answer=mine[..., :-8])
 
