@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for add in (
         _add_lab,
+        _add_app,
         _add_deblur,
         _add_upscale,
         _add_provenance,
@@ -375,6 +376,21 @@ def _lab(arguments: argparse.Namespace) -> None:
     folder = (arguments.folder or working_copy.default_folder()).expanduser().absolute()
     lesson, mine = working_copy.reset(folder, arguments.reset)
     print(f"{lesson} is as it came." + (f" Yours is {mine.name}, beside it." if mine else ""))
+
+
+def _add_app(commands: Any) -> None:
+    parser = commands.add_parser("app", help="open a page for a photo of yours, without notebooks")
+    parser.add_argument("--port", type=int, default=8866, help="the first port to try")
+    parser.add_argument(
+        "--no-browser", action="store_true", help="only print the address, open no window"
+    )
+    parser.set_defaults(run=_app)
+
+
+def _app(arguments: argparse.Namespace) -> None:
+    from mssnet_edu import lab
+
+    lab.open_app(arguments.port, not arguments.no_browser)
 
 
 def _add_doctor(commands: Any) -> None:

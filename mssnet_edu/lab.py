@@ -1,4 +1,4 @@
-"""`mssnet-edu lab`: start JupyterLab on the course, and open it in a browser."""
+"""`mssnet-edu lab` and `mssnet-edu app`: start JupyterLab or the page, and open a browser."""
 
 import importlib.util
 import os
@@ -8,15 +8,18 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import webbrowser
 from pathlib import Path
 
 from mssnet_edu import working_copy
 
-__all__ = ["IDLE_S", "free_port", "has_screen", "open_lab", "prepare"]
+__all__ = ["IDLE_S", "free_port", "has_screen", "open_app", "open_lab", "prepare"]
 
 IDLE_S = 600
+CLOSED_S = 20
 SETTINGS = Path(__file__).resolve().parent / "lab_settings"
+APP = Path(__file__).resolve().parent / "app"
 
 
 def open_lab(
@@ -35,9 +38,6 @@ def open_lab(
     there is no course, no JupyterLab or no free port.
     """
 
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
     if importlib.util.find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab is not installed. Install it: pip install jupyterlab")
     port, token = free_port(ip, port), secrets.token_hex(16)
@@ -55,18 +55,66 @@ def open_lab(
     command += ["--MappingKernelManager.cull_connected=False"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    signal.signal(signal.SIGTERM, stop)  # a plain death would leave the server behind
-    # the token goes by the environment: command lines can be read by other users of the machine
-    environment = {**os.environ, "JUPYTER_TOKEN": token}
     # ours come first, and a learner's own settings before them
     paths = [str(SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
-    server = subprocess.Popen(command, cwd=root, env=environment)
+    settings = {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+    host = "127.0.0.1" if ip in {"0.0.0.0", "::", "*", ""} else ip
+    url = f"http://{host}:{port}/lab/tree/{working_copy.FIRST_LESSON}"
+    _serve(command, "The course", url, token, browser, root, settings)
+
+
+def open_app(port: int = 8866, browser: bool = True) -> None:
+    """Open the page for a photo of one's own, by Voilà, and wait until that is stopped.
+
+    port: the first to try. browser: also open a window, where there is a screen. Only this computer
+    can reach it. Raises ValueError where there is no Voilà or no free port.
+    """
+    if importlib.util.find_spec("voila") is None:
+        raise ValueError('The page needs Voilà. Install it: pip install "mssnet_edu[app]"')
+    ip = "127.0.0.1"
+    port, token = free_port(ip, port), secrets.token_hex(16)
+    command = [
+        sys.executable,
+        "-m",
+        "voila",
+        str(APP / "page.ipynb"),
+        "--no-browser",
+        f"--Voila.ip={ip}",
+    ]
+    command += [f"--Voila.port={port}", "--Voila.port_retries=0", "--Voila.log_level=WARN"]
+    command += ["--VoilaConfiguration.template=mssnet"]
+    # the work of a page that was closed ends, also where the browser had no time to say so
+    command += [f"--MappingKernelManager.cull_idle_timeout={CLOSED_S}"]
+    command += [f"--MappingKernelManager.cull_interval={CLOSED_S // 2}"]
+    command += ["--MappingKernelManager.cull_connected=False"]
+    paths = [str(APP / "jupyter"), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    settings = {"JUPYTER_PATH": os.pathsep.join(paths)}
+    _serve(command, "The page", f"http://{ip}:{port}/", token, browser, settings=settings)
+
+
+def _serve(
+    command: list[str],
+    what: str,
+    url: str,
+    token: str,
+    browser: bool,
+    folder: Path | None = None,
+    settings: dict[str, str] | None = None,
+) -> None:
+    """Run a server until it is stopped; say where it is, and open a window there."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)  # a plain death would leave the server behind
+    # the token goes by the environment: command lines can be read by other users of the machine
+    environment = {**os.environ, "JUPYTER_TOKEN": token, **(settings or {})}
+    server = subprocess.Popen(command, cwd=folder, env=environment)
     try:
-        host = "127.0.0.1" if ip in {"0.0.0.0", "::", "*", ""} else ip
-        _wait_for(server, host, port)
-        url = f"http://{host}:{port}/lab/tree/{working_copy.FIRST_LESSON}?token={token}"
-        print(f"The course is open at\n\n    {url}\n\nStop it with Ctrl-C.", flush=True)
+        address = urllib.parse.urlsplit(url)
+        _wait_for(server, address.hostname or "", address.port or 0)
+        url += f"?token={token}"
+        print(f"{what} is open at\n\n    {url}\n\nStop it with Ctrl-C.", flush=True)
         if browser and has_screen():
             webbrowser.open(url)
         server.wait()
@@ -127,13 +175,13 @@ def _wait_for(server: subprocess.Popen, host: str, port: int, timeout_s: float =
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if server.poll() is not None:
-            raise ValueError("JupyterLab stopped at once; its own message stands above.")
+            raise ValueError("The server stopped at once; its own message stands above.")
         try:
             socket.create_connection((host, port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.1)
-    raise ValueError(f"JupyterLab did not answer within {timeout_s} s.")
+    raise ValueError(f"The server did not answer within {timeout_s} s.")
 
 
 def has_screen() -> bool:

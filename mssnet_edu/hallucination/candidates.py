@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mssnet_edu import degrade, images, models, restore, samples
 from mssnet_edu.degrade import arguments
+from mssnet_edu.inference import Progress
 from mssnet_edu.operators import Downscale, back_project
 
 __all__ = ["borrow_detail", "candidates", "recipes"]
@@ -33,14 +34,15 @@ def candidates(
     *,
     seed: int = 0,
     exemplars: dict[str, Tensor] | None = None,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> dict[str, Tensor]:
     """Different answers that explain one small photo equally well, 8x larger.
 
     photo_small: (3, H, W), sRGB in [0, 1], sides from 16 to 256 px. n: how many, 2 to 12.
     seed: other seeds give other noise, and so other answers of the networks that sample.
     exemplars: sharp photos to borrow detail from, {name: photo}; None takes bundled ones.
-    progress: print a line for each. Returns {name: (3, 8H, 8W)}: consistent with the photo to
+    progress: print a line for each; or a function, called as progress(share, name) before each,
+    and what it raises ends the work. Returns {name: (3, 8H, 8W)}: consistent with the photo to
     45 dB and more, as `metrics.consistency_db` says. The order is fixed: the first n of a list that
     begins with the networks (a photo of over 96 px skips those that would take long and hardly
     differ); a network whose weights are not there is left out.
@@ -63,7 +65,9 @@ def candidates(
     small, answers = photo_small.detach().clamp(0, 1), {}
     large = max(sides) > LARGE_PX
     for name, make in recipes(seed, exemplars, large)[:n]:
-        if progress:
+        if callable(progress):
+            progress(len(answers) / n, name)
+        elif progress:
             print(f"{len(answers) + 1} of {n}: {name}", flush=True)
         answers[name] = back_project(make(small), photo_small)
     return answers

@@ -1,13 +1,16 @@
 """A report on one enlarged photo: a page of its own, to keep, to print, to send along with it."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from mssnet_edu import hallucination, images, metrics, models, zoom
 from mssnet_edu.files import replacing
 from mssnet_edu.hallucination.trust import TrustMap
+from mssnet_edu.inference import Progress
 from mssnet_edu.precision import choose_precision
 from mssnet_edu.show import figures, look
 from mssnet_edu.show.widgets.trust import mask_doubtful
@@ -53,9 +56,9 @@ def report(
     n: int = 6,
     seed: int = 0,
     answer: torch.Tensor | None = None,
-    diagnosis: object = None,
+    diagnosis: Iterable[Any] | None = None,
     title: str | None = None,
-    progress: bool | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Enlarge a photo 8x, and say in one page what was recorded, what was invented, what to trust.
 
@@ -63,8 +66,8 @@ def report(
     none. model: which of the candidates is the answer: a name of `me.models`, a candidate's name,
     or None for the first. n: how many candidates are compared. answer: (3, 8H, 8W), an enlargement
     of your own, made consistent here and compared with them; `model` is then its name.
-    diagnosis: what `me.diagnose` found in the photo, for a chapter of its own. progress: print a
-    line for each; None does so for photos over 128 px, which take more than a minute.
+    diagnosis: what `me.diagnose` found in the photo, for a chapter of its own. progress: as for
+    `me.hallucination.candidates`; None prints for photos over 128 px, which take a while.
     The page holds all its pictures and needs no network. Returns a `Report`.
     Raises PhotoError for a photo too small or too large and for an answer of another size,
     ValueError for an unknown model.
@@ -84,7 +87,9 @@ def report(
     if answer is not None:
         candidates = {model: answer, **candidates}
     name = _choose(candidates, model)
-    if progress:
+    if callable(progress):
+        progress(1.0, "comparing the answers")
+    elif progress:
         print("comparing the answers", flush=True)
     trust_map = hallucination.trust_map(candidates, candidates[name])
     title = title or "An enlarged photo: what was recorded, and what was invented"

@@ -373,7 +373,7 @@ ROWS = [
     },
     {"featsharp", "hallucination", "zoom"},
     {"diagnosis", "exercises", "show"},
-    {"working_copy"},
+    {"app", "working_copy"},
     {"doctor", "lab"},
     {"cli"},
 ]
