@@ -70,7 +70,7 @@ def open_app(port: int = 8866, browser: bool = True) -> None:
     can reach it. Raises ValueError where there is no Voilà or no free port.
     """
     if importlib.util.find_spec("voila") is None:
-        raise ValueError('The page needs Voilà. Install it: pip install "mssnet_edu[app]"')
+        raise ValueError("Voilà is not installed. Install it: pip install voila")
     ip = "127.0.0.1"
     port, token = free_port(ip, port), secrets.token_hex(16)
     command = [
@@ -82,7 +82,8 @@ def open_app(port: int = 8866, browser: bool = True) -> None:
         f"--Voila.ip={ip}",
     ]
     command += [f"--Voila.port={port}", "--Voila.port_retries=0", "--Voila.log_level=WARN"]
-    command += ["--VoilaConfiguration.template=mssnet"]
+    # auto_token: a token is asked for at all; the one in the environment is taken
+    command += ["--VoilaConfiguration.template=mssnet", "--Voila.auto_token=True"]
     # the work of a page that was closed ends, also where the browser had no time to say so
     command += [f"--MappingKernelManager.cull_idle_timeout={CLOSED_S}"]
     command += [f"--MappingKernelManager.cull_interval={CLOSED_S // 2}"]

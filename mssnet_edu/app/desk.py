@@ -17,6 +17,7 @@ from mssnet_edu.show.figures import photos, table
 from mssnet_edu.show.report_page import Report, report
 from mssnet_edu.show.widgets.compare import compare
 from mssnet_edu.show.widgets.download import download
+from mssnet_edu.show.widgets.sliders import Handles
 from mssnet_edu.show.widgets.trust import trust
 from mssnet_edu.show.widgets.upload import upload
 
@@ -294,6 +295,7 @@ class Desk(ipywidgets.VBox):
             ipywidgets.HTML("<h2>How much shall be invented?</h2><p>Every choice, made small, is "
                             "your photo again.</p>"),
             handle,
+            Handles(),
             picture,
             ipywidgets.HTML("<h2>What is in doubt?</h2>"),
             trust(page.trust_map, threshold=8, alt="The enlargement; doubtful cells are hatched."),

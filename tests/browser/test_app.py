@@ -38,7 +38,8 @@ def server(browser, tmp_path_factory):
     try:
         end = time.monotonic() + 90
         while not (found := re.search(r"http://\S+", log.read_text(encoding="utf-8"))):
-            assert process.poll() is None and time.monotonic() < end, log.read_text("utf-8")
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < end
             time.sleep(0.2)
         yield psutil.Process(process.pid), found[0]
     finally:

@@ -36,7 +36,7 @@ def problems(notebook: NotebookNode, name: str) -> list[str]:
 
 
 def mark(cell: NotebookNode) -> str | None:
-    """Return what kind of generated cell this is: header, setup, exercise or footer; or None."""
+    """Return the kind of a generated cell, header, setup, exercise, progress, footer; or None."""
     return (cell.metadata.get("mssnet_edu") or {}).get("generated")
 
 
@@ -129,7 +129,7 @@ def cells(notebook: NotebookNode, name: str) -> Iterator[str]:
 def rhythm(notebook: NotebookNode, name: str) -> Iterator[str]:
     """A question before each result, an explanation after it."""
     for index, cell in enumerate(notebook.cells):
-        if cell.cell_type != "code" or mark(cell) in ("setup", "exercise"):
+        if cell.cell_type != "code" or mark(cell) in ("setup", "exercise", "progress"):
             continue
         before = notebook.cells[index - 1] if index else None
         after = notebook.cells[index + 1] if index + 1 < len(notebook.cells) else None
@@ -175,8 +175,8 @@ def tasks(notebook: NotebookNode, name: str) -> Iterator[str]:
 
 
 def ending(notebook: NotebookNode, name: str) -> Iterator[str]:
-    """What to remember (three lines), Sources, Next; nothing after them but the footer."""
-    own = [c for c in notebook.cells if mark(c) != "footer"]
+    """What to remember (three lines), Sources, Next; nothing after them but progress and footer."""
+    own = [c for c in notebook.cells if mark(c) not in ("progress", "footer")]
     if mark(notebook.cells[-1]) != "footer":
         yield "it must end with the generated last cell: run sync"
     text = "\n\n".join(c.source for c in own if c.cell_type == "markdown")

@@ -8,8 +8,8 @@
     python -m tools.notebooks.build address URL             write the public address into everything
 
 Generated are the header (from the notebook's own metadata "mssnet_edu" and pyproject's address),
-the first code cell (for Google Colab), the last cell, and each exercise's task, stub and solution
-(from mssnet_edu/exercises). They carry the cell metadata {"mssnet_edu": {"generated": ...}}. All
+the first code cell (for Google Colab), the last two cells, and each exercise's task, stub and
+solution (from mssnet_edu/exercises). They carry the cell metadata {"mssnet_edu": {"generated": ...}}. All
 else is written by hand, in JupyterLab; the committed notebook is the only source of record.
 
 `sync` resets the stubs: an answer that you wrote into one is gone.
@@ -103,6 +103,8 @@ if not find_spec("mssnet_edu"):
     raise RuntimeError("The course is not installed in this kernel. README says how to install it.")
 """.strip()
 
+PROGRESS = "me.progress()"
+
 FOOTER = """
 *Done? Then give this lesson's memory back before you open the next one: in JupyterLab, menu
 **Kernel**, **Shut Down Kernel**; elsewhere, stop its kernel or session.*
@@ -170,6 +172,7 @@ def synced(notebook: NotebookNode, name: str) -> NotebookNode:
                 cells += exercise_cells(mark["exercise"])
             except ValueError as error:
                 raise SourceError(f"{name}: {error}") from None
+    cells.append(generated_cell("code", PROGRESS, {"generated": "progress"}))
     cells.append(generated_cell("markdown", FOOTER, {"generated": "footer"}))
     for cell in cells:
         old = previous.get(tuple(sorted(cell.metadata.get("mssnet_edu", {}).items())))

@@ -15,7 +15,7 @@ import ipywidgets
 from mssnet_edu.show import look
 from mssnet_edu.show.widgets.shared import script
 
-__all__ = ["Sliders", "sliders"]
+__all__ = ["Handles", "Sliders", "sliders"]
 
 # tools/notebooks/run.py looks for this word in the state of executed widgets. An error in a
 # callback fails no cell: without the mark nobody would ever hear of it.
