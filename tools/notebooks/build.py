@@ -9,8 +9,9 @@
 
 Generated are the header (from the notebook's own metadata "mssnet_edu" and pyproject's address),
 the first code cell (for Google Colab), the last two cells, and each exercise's task, stub and
-solution (from mssnet_edu/exercises). They carry the cell metadata {"mssnet_edu": {"generated": ...}}. All
-else is written by hand, in JupyterLab; the committed notebook is the only source of record.
+solution (from mssnet_edu/exercises). They carry the cell metadata
+{"mssnet_edu": {"generated": ...}}. All else is written by hand, in JupyterLab; the committed
+notebook is the only source of record.
 
 `sync` resets the stubs: an answer that you wrote into one is gone.
 """
