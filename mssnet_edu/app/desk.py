@@ -160,16 +160,16 @@ class Desk(ipywidgets.VBox):
         whole = self._size() == (width, height)
         return f"{'the whole' if whole else what}: {width} × {height} px"
 
-    def _small(self) -> torch.Tensor:
-        """The part that is to be enlarged."""
-        assert self._photo is not None
+    def _small(self, photo: torch.Tensor) -> torch.Tensor:
+        """The part that is to be enlarged, of the photo or of what deblurring left of it."""
         width, height, reduced = self._chosen()
         if reduced:
-            return degrade.resample(self._photo, (height, width), "area").clamp(0, 1)
+            return degrade.resample(photo, (height, width), "area").clamp(0, 1)
+        width, height = min(width, photo.shape[-1]), min(height, photo.shape[-2])
         across, down = PLACES[str(self._place.value)]
-        left = round(across * (self._photo.shape[-1] - width))
-        top = round(down * (self._photo.shape[-2] - height))
-        return images.crop(self._photo, (left, top, width, height))
+        left = round(across * (photo.shape[-1] - width))
+        top = round(down * (photo.shape[-2] - height))
+        return images.crop(photo, (left, top, width, height))
 
     def _chosen(self) -> tuple[int, int, bool]:
         """The part that is chosen: (width, height, reduced)."""
@@ -183,7 +183,9 @@ class Desk(ipywidgets.VBox):
         self._place.layout.display = "none" if whole else "flex"
         seconds = max(1, width * height / self._px_per_s)
         cost = f"becomes {FACTOR * width} × {FACTOR * height} px, in about {seconds:.0f} s"
-        figure = photos(self._small(), "to be enlarged", cost, marks="recorded", alt="The part.")
+        assert self._photo is not None
+        small = self._small(self._photo)
+        figure = photos(small, "to be enlarged", cost, marks="recorded", alt="The part.")
         self._preview.value = figure.html
 
     # -- the work ------------------------------------------------------------------------------
@@ -193,14 +195,16 @@ class Desk(ipywidgets.VBox):
         self._result.children = ()
         self._go.disabled, self._part.disabled, self._place.disabled = True, True, True
         self._cancel.layout.display = self._bar.layout.display = "flex"
-        self._in_thread(self._restore, self._small(), self._job)
+        self._in_thread(self._restore, self._photo, self._job)
 
-    def _restore(self, small: torch.Tensor, job: threading.Event) -> None:
+    def _restore(self, photo: torch.Tensor, job: threading.Event) -> None:
         start = time.monotonic()
         history = images.read_metadata(self._path) if self._path else images.Metadata()
         if self._undo.value:
-            small = restore.deblur(small, "maxim-gopro", size=1, progress=self._step(job, 0, 0.1))
+            progress = self._step(job, 0, 0.1)
+            photo = restore.deblur(photo, "maxim-gopro", size="auto", progress=progress)
             history = marking.mark(history, "deblur", "maxim-gopro")
+        small = self._small(photo)
         real = restore.upscale(small, FACTOR, invented=1, progress=self._step(job, 0.1, 0.4))
         page = report(
             small,

@@ -205,9 +205,10 @@ def test_parts_of_a_large_photo_are_offered():
         "a part: 64 × 64 px",
         "a part: 128 × 128 px",
     ]
-    assert one._small().shape == (3, 77, 128)
+    assert one._small(one._photo).shape == (3, 77, 128)
     one._part.index, one._place.value = 1, "bottom right"
-    assert torch.equal(one._small(), one._photo[:, -64:, -64:])
+    assert torch.equal(one._small(one._photo), one._photo[:, -64:, -64:])
+    assert one._small(one._photo[:, :50, :60]).shape == (3, 50, 60)
 
 
 def test_the_page_needs_voila_and_says_so(monkeypatch):

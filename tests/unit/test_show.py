@@ -43,6 +43,7 @@ NAMES = [
     "trust",
     "unshuffle",
     "unshuffle_toy",
+    "upload",
     "vote",
     "workflow",
     "zoom_in",

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import mssnet_edu as me
-from mssnet_edu import classical, images, models, restore, samples, working_size
+from mssnet_edu import classical, images, inference, models, samples, working_size
 from mssnet_edu.working_size import SizeHint
 from tools.docs import render_evaluation
 from training import benchmark, report
@@ -144,7 +144,7 @@ def test_a_network_without_a_table_gives_no_hint():
 
 @pytest.mark.parametrize("size", [0, 2, 0.3, True, "1/2", "half", torch.tensor(0.5)])
 def test_other_sizes_are_refused_before_any_work(monkeypatch, size):
-    monkeypatch.setattr(restore, "load_model", lambda name: pytest.fail("too late"))
+    monkeypatch.setattr(inference, "load_model", lambda name: pytest.fail("too late"))
     with pytest.raises(ValueError, match=r"expected 1, 1/2, 1/4 or .auto."):
         me.deblur(torch.rand(3, 64, 64), size=size)
 
