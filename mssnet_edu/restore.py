@@ -52,6 +52,7 @@ def deblur(
     for a photo that is too small or too large, ValueError for another size and for a model that
     does not deblur.
 
+    >>> import torch
     >>> class Half(torch.nn.Module):
     ...     def forward(self, photo):
     ...         return photo / 2
@@ -110,6 +111,7 @@ def upscale(
     Returns (3, factor H, factor W) or (N, ...), clamped to [0, 1]. Raises PhotoError (a ValueError)
     for a photo that is too small or too large, ValueError for a wrong factor, model or share.
 
+    >>> import torch
     >>> upscale(torch.rand(3, 10, 12), 4, "bicubic").shape
     torch.Size([3, 40, 48])
     """
