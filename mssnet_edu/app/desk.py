@@ -111,16 +111,16 @@ class Desk(ipywidgets.VBox):
         """Diagnose a photo, and offer parts of it."""
         if photo is None:
             return
-        self._job.set()  # what is under way belongs to another photo
         self._photo, self._path = photo, path
+        self._idle()
         self._result.children, self._work.layout.display = (), "none"
         self._say("Looking at the photo …")
-        self._in_thread(self._diagnose, photo, path)
+        self._begin(self._diagnose, photo, path)
 
     def _diagnose(self, photo: torch.Tensor, path: Path | None) -> None:
         found = diagnosis.diagnose(photo, path)
         if photo is not self._photo:
-            return
+            return  # another one was chosen meanwhile
         self._found = found
         shown = look.photo_url(photo, 150_000)
         width, height = look.size_of(photo)
@@ -191,14 +191,13 @@ class Desk(ipywidgets.VBox):
     # -- the work ------------------------------------------------------------------------------
 
     def _enlarge(self) -> None:
-        self._job = threading.Event()
         self._result.children = ()
         self._go.disabled, self._part.disabled, self._place.disabled = True, True, True
         self._cancel.layout.display = self._bar.layout.display = "flex"
-        self._in_thread(self._restore, self._photo, self._job)
+        self._begin(self._restore, self._photo)
 
-    def _restore(self, photo: torch.Tensor, job: threading.Event) -> None:
-        start = time.monotonic()
+    def _restore(self, photo: torch.Tensor) -> None:
+        start, job = time.monotonic(), self._job
         history = images.read_metadata(self._path) if self._path else images.Metadata()
         if self._undo.value:
             progress = self._step(job, 0, 0.1)
@@ -215,6 +214,8 @@ class Desk(ipywidgets.VBox):
             title="My photo, 8 times larger: what was recorded, and what was invented",
             progress=self._step(job, 0.4, 1),
         )
+        if job is not self._job:
+            return  # another photo was chosen meanwhile
         self._px_per_s = small[0].numel() / (time.monotonic() - start)
         self._result.children = self._results(small, page, history)
         self._idle()
@@ -233,16 +234,23 @@ class Desk(ipywidgets.VBox):
 
         return progress
 
-    def _in_thread(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _begin(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do this in a thread; what was under way ends, and says nothing more."""
+        self._job.set()
+        self._job = job = threading.Event()
+
         def safely() -> None:
             try:
                 work(*arguments)
             except _CancelledError:
+                said = CANCELLED
+            except Exception as error:  # nobody would see what a thread raises
+                said = escape(f"That did not work: {error}")
+            else:
+                return
+            if job is self._job:
                 self._idle()
-                self._say(CANCELLED)
-            except (ValueError, OSError, MemoryError) as error:
-                self._idle()
-                self._say(escape(f"That did not work: {error}"))
+                self._say(said)
 
         threading.Thread(target=safely, daemon=True).start()
 

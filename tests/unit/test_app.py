@@ -175,13 +175,25 @@ def test_cancel_ends_the_work_and_keeps_nothing(face, monkeypatch):
 
 def test_another_photo_ends_the_work_on_the_first(face, monkeypatch):
     monkeypatch.setattr(desk, "PARTS_PX", (16,))
+    before = threading.active_count()
     one = chosen(face)
-    job = one._job
+    begun, go_on = threading.Event(), threading.Event()
+
+    def upscale(photo, factor, progress, **options):
+        begun.set()
+        go_on.wait(20)
+        progress(0.5, "half")
+
+    monkeypatch.setattr(desk.restore, "upscale", upscale)
     one._go.click()
+    assert begun.wait(20)
     first = one._job
-    assert first is not job
     one._start_on(face.flip(-1), None)
     assert first.is_set()
+    assert not one._go.disabled
+    go_on.set()
+    wait(lambda: threading.active_count() == before)
+    assert "Cancelled" not in one._status.value  # nobody asked for it
 
 
 def test_what_fails_is_said_and_the_desk_goes_on(face, monkeypatch):
