@@ -220,16 +220,21 @@ LEAST_AGREEMENT_DB = 45
 def _cat():
     original = degrade.crop_to_multiple(samples.load("cat"), 8)
     small = degrade.downscale(original, 8)
-    return small, degrade.enlarge(small, 8, "nearest")
+    return original, small, degrade.enlarge(small, 8, "nearest")
 
 
 def _another(answer):
-    small, squares = _cat()
+    original, small, squares = _cat()
     other = as_photo(answer, squares.shape, "Your picture")
     agreement = metrics.consistency_db(other, small)
     difference = (other - squares).abs().mean().item()
     if difference < 1e-4:
         return "This is `answer` itself. Change its pixels."
+    if is_close(other, original, absolute=1e-4):
+        return (
+            "That is the photo itself, and of course it agrees. Make one that nobody photographed, "
+            "out of `answer`."
+        )
     if agreement < LEAST_AGREEMENT_DB:
         low, high = other.min().item(), other.max().item()
         shifts = (degrade.resample(other, small.shape[-2:]) - small).mean((1, 2))
@@ -300,6 +305,7 @@ other[..., 1::2] -= 0.05  # odd columns
     "is zero in every block. So the small photo cannot tell you which answer is the real one.",
     wrong={
         "answer": "itself",
+        "original": "nobody photographed",
         "answer + 0.05": "brighter",
         "answer - 0.1 * (torch.arange(answer.shape[-1]) % 2)": "darker",
         "answer + torch.tensor([0.05, -0.05, 0])[:, None, None]": "colours",

@@ -204,9 +204,6 @@ def safest(candidates, chances):
 ALIKE = "Dark and light are not equally likely."
 
 
-ALIKE = "Dark and light are not equally likely."
-
-
 def _painted(answer):
     cases = (
         *((0.2, 0.1, 0.9, "L2"), (0.2, 0.1, 0.9, "L1"), (0.7, 0.1, 0.9, "L1")),

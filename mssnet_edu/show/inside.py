@@ -184,7 +184,9 @@ def ablation_chart(gains: Mapping[str, Sequence[float]], alt: str | None = None)
     seed_noise = max(full) - min(full)
     limit = max(seed_noise, *(abs(d) for row in differences for d in row), 0.01)
     fig, ax = charts.axes(width_px=860, height_px=90 + 66 * len(names))
-    ax.axvspan(-seed_noise, seed_noise, color="#dfe4e8", label="what luck alone does", zorder=0)
+    ax.axvspan(
+        -seed_noise, seed_noise, color="#dfe4e8", label="between the full networks", zorder=0
+    )
     ax.axvline(0, color=look.MUTED)
     markers = "oDs^v"
     for seed in range(len(full)):
