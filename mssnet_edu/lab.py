@@ -17,7 +17,7 @@ from mssnet_edu import working_copy
 __all__ = ["IDLE_S", "free_port", "has_screen", "open_app", "open_lab", "prepare"]
 
 IDLE_S = 600
-CLOSED_S = 20
+CLOSED_S = 40
 SETTINGS = Path(__file__).resolve().parent / "lab_settings"
 APP = Path(__file__).resolve().parent / "app"
 

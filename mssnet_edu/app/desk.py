@@ -192,7 +192,8 @@ class Desk(ipywidgets.VBox):
 
     def _enlarge(self) -> None:
         self._result.children = ()
-        self._go.disabled, self._part.disabled, self._place.disabled = True, True, True
+        for control in (self._go, self._part, self._place, self._undo):
+            control.disabled = True
         self._cancel.layout.display = self._bar.layout.display = "flex"
         self._begin(self._restore, self._photo)
 
@@ -214,10 +215,11 @@ class Desk(ipywidgets.VBox):
             title="My photo, 8 times larger: what was recorded, and what was invented",
             progress=self._step(job, 0.4, 1),
         )
-        if job is not self._job:
-            return  # another photo was chosen meanwhile
+        results = self._results(small, page, history)
+        if job.is_set():  # cancelled, or another photo was chosen, after the last step had begun
+            raise _CancelledError
         self._px_per_s = small[0].numel() / (time.monotonic() - start)
-        self._result.children = self._results(small, page, history)
+        self._result.children = results
         self._idle()
         self._say("Done. Nothing has left this computer.")
 
@@ -255,7 +257,8 @@ class Desk(ipywidgets.VBox):
         threading.Thread(target=safely, daemon=True).start()
 
     def _idle(self) -> None:
-        self._go.disabled = self._part.disabled = self._place.disabled = False
+        for control in (self._go, self._part, self._place, self._undo):
+            control.disabled = False
         self._cancel.layout.display = self._bar.layout.display = "none"
         self._bar.value = 0
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -14,7 +15,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-PHOTO = "tesla_portrait.jpg"
+from mssnet_edu import images
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def noise(width, height, kind):
@@ -117,18 +120,34 @@ def test_twenty_megabytes_and_five_at_once_come_through(page):
     expect(page.get_by_role("heading", name="Your photo, 54 × 40 px")).to_be_visible()
 
 
-def test_from_a_photo_to_the_report_by_keyboard(page, axe, shot, tmp_path, browser):
-    sample = page.get_by_role("button", name="Or try it with an old portrait")
-    sample.focus()
+def press(page, name):
+    page.get_by_role("button", name=name).focus()
     page.keyboard.press("Enter")
+
+
+def test_the_bundled_photo_and_cancel(page, axe):
+    assert axe(page) == []
+    press(page, "Or try it with an old portrait")
     expect(page.get_by_role("heading", name="Your photo, 104 × 124 px")).to_be_visible()
-    enlarge = page.get_by_role("button", name="Enlarge 8 times")
-    enlarge.focus()
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Cancel").click()
+    press(page, "Enlarge 8 times")
+    press(page, "Cancel")
     expect(page.get_by_text("Cancelled. Nothing was kept")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
-    enlarge.click()
+
+
+def test_from_a_photo_to_the_report_by_keyboard(page, axe, shot, tmp_path, browser):
+    file = tmp_path / "mine.jpg"
+    exif = Image.Exif()
+    exif[0x013B] = "A. Uthor"  # Artist
+    with Image.open(ROOT / "data" / "photos" / "tesla_seated.jpg") as photo:
+        photo.crop((60, 20, 140, 120)).save(file, exif=exif)
+    page.locator("input[type=file]").focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(file)
+    expect(page.get_by_role("heading", name="Your photo, 80 × 100 px")).to_be_visible()
+    assert axe(page) == []
+    press(page, "Enlarge 8 times")
     expect(page.get_by_text("Done. Nothing has left this computer.")).to_be_visible(timeout=300_000)
     assert axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -139,10 +158,12 @@ def test_from_a_photo_to_the_report_by_keyboard(page, axe, shot, tmp_path, brows
     expect(page.get_by_text("95 % of the invented detail").first).to_be_visible()
     for name, kind in (("Save the picture", "png"), ("Save the report", "html")):
         with page.expect_download() as download:
-            page.get_by_role("button", name=name).click()
+            press(page, name)
         download.value.save_as(tmp_path / f"kept.{kind}")
-    with Image.open(tmp_path / "kept.png") as picture:
-        assert picture.size == (512, 512)
+    assert images.load(tmp_path / "kept.png").shape == (3, 512, 512)
+    told = images.read_metadata(tmp_path / "kept.png")
+    assert "invented: 0.95" in str(told.provenance.steps[-1])
+    assert b"A. Uthor" in (tmp_path / "kept.png").read_bytes()
     context = browser.new_context(offline=True, color_scheme="dark")
     report = context.new_page()
     report.goto((tmp_path / "kept.html").as_uri())
@@ -157,7 +178,7 @@ def test_closing_the_page_ends_its_work(page, server):
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     assert kernels(server)
     page.close(run_before_unload=True)
-    end = time.monotonic() + 90
+    end = time.monotonic() + 120
     while kernels(server):
         assert time.monotonic() < end, "the kernel goes on"
         time.sleep(0.5)

@@ -173,6 +173,22 @@ def test_cancel_ends_the_work_and_keeps_nothing(face, monkeypatch):
     assert not one._result.children
 
 
+def test_cancel_is_heard_after_the_last_step_has_begun(face, monkeypatch):
+    monkeypatch.setattr(desk, "PARTS_PX", (16,))
+    monkeypatch.setattr(desk, "ANSWERS", 2)
+    one, report = chosen(face), desk.report
+
+    def cancelled(*inputs, progress, **options):
+        made = report(*inputs, **options)
+        one._cancel.click()
+        return made
+
+    monkeypatch.setattr(desk, "report", cancelled)
+    one._go.click()
+    wait(lambda: "Cancelled" in one._status.value)
+    assert not one._result.children
+
+
 def test_another_photo_ends_the_work_on_the_first(face, monkeypatch):
     monkeypatch.setattr(desk, "PARTS_PX", (16,))
     before = threading.active_count()
