@@ -171,3 +171,14 @@ def test_the_stored_intervals_are_those_of_the_stored_table():
 def test_an_ijg_table_is_its_own_quality():
     for quality in (1, 50, 100):
         assert len(estimators.quantisation(quality)) == 64
+
+
+def test_of_a_large_photo_the_middle_is_measured():
+    photo = degrade.jpeg(samples.load("coffee"), 40)
+    large = torch.zeros(3, 2400, 2300)
+    top, left = 8 * 110, 8 * 100
+    large[:, top : top + photo.shape[1], left : left + photo.shape[2]] = photo
+    found = diagnosis.diagnose(large)
+    assert (found.width, found.height) == (2300, 2400)
+    assert found["jpeg"].value == diagnosis.diagnose(photo)["jpeg"].value
+    assert found["clipping"].value > 90  # the black around it counts
