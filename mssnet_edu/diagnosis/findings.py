@@ -125,8 +125,8 @@ def diagnose(photo: Tensor, file: str | os.PathLike | None = None) -> Diagnosis:
     """Measure what is wrong with a photo: motion, detail, noise, JPEG, clipping, contrast.
 
     photo: (3, H, W), sRGB in [0, 1], of any size; of sides over 2,048 px the middle is measured,
-    and for clipping and contrast every k-th pixel of the whole. file: where it was read from, if it is
-    a JPEG: then its quality is read, not estimated. No network is used; a second or two.
+    and for clipping and contrast every k-th pixel of the whole. file: where it was read from, if it
+    is a JPEG: then its quality is read, not estimated. No network is used; a second or two.
     Returns a `Diagnosis`. Raises PhotoError (a ValueError) for a batch, and for a file that holds
     a picture of another size.
 
