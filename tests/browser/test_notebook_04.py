@@ -57,7 +57,7 @@ def test_factors(handles, page, shot):
         shot(f"04_sign_{factor}", area)
     before = pictures(area)
     _, network = handles("model")
-    network.get_by_role("combobox").select_option("bicubic")
+    network.get_by_role("combobox").select_option("mssnet-x8-realism")
     assert changed(area, before) == [False, True, False]
 
 
