@@ -121,7 +121,11 @@ def test_twenty_megabytes_and_five_at_once_come_through(page):
 
 
 def press(page, name):
-    page.get_by_role("button", name=name).focus()
+    button = page.get_by_role("button", name=name)
+    expect(button).to_be_visible()
+    expect(button).to_be_enabled()
+    button.focus()
+    expect(button).to_be_focused()
     page.keyboard.press("Enter")
 
 
