@@ -303,7 +303,7 @@ def luck(before, after):
 # --- 08-d -----------------------------------------------------------------------------------------
 
 WHY_NOT = {
-    "b": "The stripes were drawn by the network. The classifier read its own kind's invention.",
+    "b": "The classifier read what another network had drawn: stripes that nobody photographed.",
     "d": "Both networks learned from photographs of the same kind. They can share a wrong guess.",
     "f": "A good agreement rules nothing out: pictures with other labels agree as well.",
 }
