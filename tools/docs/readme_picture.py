@@ -61,19 +61,26 @@ def workflow() -> Figure:
 
 
 def split() -> Figure:
-    """The old portrait of notebook 00, made consistent, and its recorded and invented parts."""
-    old = images.crop(samples.load("tesla_portrait"), (70, 28, 104, 124))
-    halfway = degrade.downscale(restore.upscale(old, 8, "rrdn-x8"), 4)
-    new = hallucination.back_project(restore.upscale(halfway, 4, "realesrgan-x4"), old)
+    """The old photo of notebook 00, made consistent: a detail of it, and its two parts."""
+    old = images.crop(samples.load("wardenclyffe_tower"), (60, 165, 120, 80))
+    new = hallucination.back_project(restore.upscale(old, 8, restore.realistic(8)), old)
     recorded, invented = hallucination.range_null_split(old, new)
     share = 100 * hallucination.energy_shares(old, new).energy_invented_share
+    place = (27, 33, 60, 38)  # three windows
+    large = [8 * n for n in place]
     return figures.photos(
-        [old, new, recorded.clamp(0, 1), (invented + 0.5).clamp(0, 1)],
+        [
+            images.crop(old, place),
+            images.crop(new, large),
+            images.crop(recorded.clamp(0, 1), large),
+            images.crop((invented + 0.5).clamp(0, 1), large),
+        ],
         titles=["the old photo", "8x", "one part", "the other"],
         captions=["", "", f"{100 - share:.1f} % of the energy", f"{share:.1f} %; grey is zero"],
         marks=[None, "partly invented", "recorded", "invented"],
-        columns=4,
-        alt="An old portrait; enlarged 8x; its squares; and its fine lines, on grey.",
+        columns=2,
+        zoom=1,
+        alt="Three old windows; enlarged 8x; their squares; and their fine lines, on grey.",
     )
 
 
@@ -90,7 +97,10 @@ def chain() -> Figure:
         "enlarged smoothly": (restore.upscale(small, 8, "bicubic"), "a formula; nothing is added"),
         "MSSNet": (answer, "trained to be right on average"),
         "FeatSharp": (featsharp.pca_colours([sharp])[0], "what a network sees, in colours"),
-        "zoom": (zoom.crop(answer, 288), f"mean over random views: {name}, {100 * chance:.0f} %"),
+        "zoom": (
+            zoom.crop(answer, 288),
+            f"mean over random views: {name}, {100 * chance:.0f} %: a guess, and no evidence",
+        ),
         "what to believe": (
             mask_doubtful(hallucination.trust_map(answers, answer), 16),
             "hatched: an error of over 16 grey levels is expected",
