@@ -164,7 +164,8 @@ def _summarize(photo, name, candidates, trust_map):
         f"grey levels of 255 is to be expected in {trusted:.0f} % of the picture: there, trust "
         "light, colour and large shapes. (This was measured on clean photographs; of an old or "
         f"noisy one, expect more.) The doubt is largest {_worst_place(trust_map.expected)}. Do not "
-        "read letters, numbers or faces in what is covered below, and never use them as evidence."
+        "read letters, numbers or faces in it, least of all in what is covered below, and never "
+        "use them as evidence."
     )
 
 
