@@ -95,9 +95,9 @@ def _preprocess(model, photo, options):
     multiple, rim = _grid(model)
     x = pad(x, _padded_size(model, photo), rim)
     if x.shape[-2:] != photo.shape[-2:]:
-        reasons = [f"by {rim} px against a frame"] * (rim > 0)
-        reasons += [f"to sides that are a multiple of {multiple}"] * (multiple > 1)
-        steps += [html.step(f"mirror the edges, {' and '.join(reasons)}")]
+        borders = [f"of {rim} px"] * (rim > 0)
+        borders += [f"up to a multiple of {multiple}"] * (multiple > 1)
+        steps += [html.step(f"add a mirrored border, {' and '.join(borders)}")]
         steps += [html.shape(x.shape), _thumbnail("with mirrored edges", x)]
     if not hasattr(model, "enlarge"):
         return steps, model, x, options
@@ -129,7 +129,11 @@ def _postprocess(model, photo, output):
     """Steps after the network: their HTML, and the answer (3, H', W')."""
     limits = (float(output.min()), float(output.max()))
     span = " … ".join(f"{round(v, 2) + 0.0:.2f}" for v in limits).replace("-", "−")
-    steps = [html.shape(output.shape), span, _thumbnail("what the network gives", output)]
+    steps = [
+        html.shape(output.shape),
+        f"values {span}",
+        _thumbnail("what the network gives", output),
+    ]
     padded = _padded_size(model, photo)
     if padded != photo.shape[-2:]:
         factor, rim = output.shape[-1] // padded[1], _grid(model)[1]

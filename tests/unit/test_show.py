@@ -301,7 +301,7 @@ def test_workflow_shows_the_edges_it_mirrors_and_cuts():
     photo = torch.rand(3, 33, 50)
     figure = me.show.workflow("mssnet-deblur", photo)
     for text in (
-        "by 12 px",
+        "of 12 px",
         "a multiple of 16",
         "1 × 3 × 64 × 80",
         "cut the mirrored edges off",

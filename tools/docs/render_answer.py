@@ -9,7 +9,7 @@ The page cites and links the four papers and the MSSNet repository, and nothing 
 import sys
 from pathlib import Path
 
-from mssnet_edu import degrade, hallucination, models, samples
+from mssnet_edu import degrade, hallucination, models, reference_selection, samples
 from mssnet_edu.files import write_text
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from training.dataset import CORPUS_LIST
@@ -43,15 +43,16 @@ it does in photographs. It need not be true.
 Many large pictures fit one small photo, and a network has to hand out one. **Averaging over them
 looks soft; choosing one of them looks real.** And what was chosen may be wrong.
 
-![An old portrait; the same eight times larger, with crisp hairs; a mosaic of its squares, which \
-is what was recorded; and its fine lines on grey, which is what was invented](split.png)
+![Windows in an old photo; the same eight times larger, with thin bars; a mosaic of squares, which \
+is what was recorded; and fine lines on grey, which is what was invented](split.png)
 
-An old photo, enlarged by networks that choose, and corrected until it agrees with the small one;
-then its two parts. Add the last two pictures, and you get the second. (Notebook 00 enlarges it
-before your eyes.)
+A detail of an old photo, enlarged by networks that choose, and corrected until it agrees with the
+small one; then its two parts. Add the last two pictures, and you get the second. Compare the
+windows: in the small photo they are much alike, and in the large one no two have the same bars.
+(Notebook 00 enlarges it before your eyes.)
 
 The figures on this page are the course's own, computed on its own photographs, unless a paper is
-named. Notebook 06 lets you compute them again.
+named. Notebooks 06 and 07 let you compute most of them again.
 
 ## 1. The task
 
@@ -69,9 +70,10 @@ things become the same {sign_width} × {sign_height} pixels, with no pixel off b
 read them, and no network can either; it can only choose.
 
 So an enlarged picture is a sum. One part follows from the small photo and is *recorded*. The other
-becomes zero when it is made small again and is *invented*. Any picture of the second kind would fit
-the photo as well. Which one you get depends on what the network was trained to prefer: to be right
-on average, which looks soft, or to look like a photograph, which has to choose and so can be wrong.
+becomes zero when it is made small again and is *invented*. Put any other picture of the second
+kind in its place, and the small photo would be the same. Which one you get depends on what the
+network was trained to prefer: to be right on average, which looks soft, or to look like a
+photograph, which has to choose and so can be wrong.
 
 ## 2. From input through a model to the output
 
@@ -105,10 +107,14 @@ single old photo does not have.
   photographs. The course trained the same design twice for this use: once to be faithful and once
   to look real (notebook 04). Both have to fill in 63 of 64 numbers. The first fills them in softly.
   The second draws, but mostly grain: the sharp picture on this page was made by two networks of
-  other authors, one after the other.
+  other authors, one after the other: a careful one, and one that was trained against a judge, a
+  third network that had to tell photographs from made-up pictures.
 
 ![A cat's eye of 24 x 24 pixels is enlarged smoothly, goes through three scales of MSSNet, and \
 comes out with firmer edges; the shapes of the tensors stand at the arrows](workflow.png)
+
+This is its use for 8x. S1 works at a quarter of the size and S2 at half of it; the picture that
+each of the two hands on is twice as large as what it worked on.
 
 **FeatSharp: the same step for what a network understands** ([paper]({FeatSharp}))
 
@@ -133,8 +139,10 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
   followed. It sees no future, and what it did not adopt is gone.
 - *What it teaches here:* a clipped pixel says "at least white" and nothing else, so without a
   useful reference all of it is invented. With one the network remembers instead (notebook 07, on
-  real light). The cheapest cure for hallucination is one more measurement. Your old photo has no
-  earlier frame: what was lost in it can only be invented.
+  real light, filmed by a simulated camera). In its three films one remembered frame gained little
+  over none, {memory:.1f} dB at best; a measurement of the very same view would gain
+  {ideal_low:.0f} to {ideal_high:.0f} dB. The cheapest cure for hallucination is one more
+  measurement. Your old photo has no earlier frame: what was lost in it can only be invented.
 
 **Zoom: does a better view help to recognise?** ([paper]({ImageNet-Hard}))
 
@@ -158,10 +166,10 @@ comes out with firmer edges; the shapes of the tensors stand at the arrows](work
 1. Make it small again. Where it differs from your photo by more than the photo's grain, it has
    changed what was recorded.
 2. Where it fits, that is no proof: so do many others. Ask for several answers and see where they
-   differ. In notebook 06 a map made from these differences and from how much detail the answers
-   add foretells the error with a rank correlation of {trust:.2f} on {trust_photos} photographs (the
-   course's own figures, as are the next two); the differences alone reach {spread:.2f}, and "it is
-   wrong where it is busy" {gradient:.2f}.
+   differ. Notebook 06 makes a map of doubt from these differences and from how much detail the
+   answers add. It is a help and no oracle: on {trust_photos} photographs it put the places in the
+   order of their errors with a rank correlation of {trust:.2f} (1 is perfect, 0 is chance). The
+   differences alone reach {spread:.2f}, and "it is wrong where it is busy" {gradient:.2f}.
 3. Trust light, colour and large shapes. Enjoy the hair and the leaves. Do not read a letter, a
    number, a face or a shadow on a scan in what was invented.
 4. Say that it was enlarged, and keep the small photo.
@@ -198,6 +206,11 @@ def figures() -> dict[str, float | str]:
         for photo in sign.answers.values()
     ]
     paper = MSSNet(MSSNetConfig())
+    films = reference_selection.compare(reference_selection.RULES)
+    none, ideal = films.pop("none"), films.pop("ideal")
+    films.pop("oracle")  # no rule: it knows the future
+    memory = [max(row) - db for *row, db in zip(*films.values(), none, strict=True)]
+    views = [a - b for a, b in zip(ideal, none, strict=True)]
     scores = hallucination.calibration().scores.values()
     sizes, anchors = 36, 3 * 3
     vit_px, patch_px = 224, 14
@@ -220,6 +233,9 @@ def figures() -> dict[str, float | str]:
         "ours": models.info("mssnet-deblur").parameters / 1e6,
         "ours8": models.info("mssnet-x8-fidelity").parameters / 1e6,
         "photographs": CORPUS_LIST.read_text(encoding="utf-8").count("\ttrain\t"),
+        "memory": max(memory),
+        "ideal_low": min(views),
+        "ideal_high": max(views),
         "vit_px": vit_px,
         "patch_px": patch_px,
         "vit_grid": vit_px // patch_px,
