@@ -312,29 +312,37 @@ def references(decisions):
 # --- 07-d -----------------------------------------------------------------------------------------
 
 
-# length and period in frames, seed: with several periods no age of the kept frame is a good one
-FILMS = ((27, 7, 10), (40, 11, 11), (48, 16, 12), (33, 9, 13))
-LEAD_DB = 0.5
+# frames, period, seed; mean and swing of the clipped share, exposure (EV) where nothing is clipped:
+# so different that neither an age nor a level is right for all, only a comparison of two frames
+FILMS = (
+    (27, 7, 1, 0.14, 0.11, -3.0),
+    (40, 11, 2, 0.30, 0.20, -1.0),
+    (48, 16, 3, 0.60, 0.30, -5.0),
+    (33, 9, 4, 0.40, 0.15, -2.0),
+)
+LEAD_DB = 1.2
 
 
 def _film(
-    length: int, period: int, seed: int
+    length: int, period: int, seed: int, mean: float, swing: float, ev: float
 ) -> tuple[list[selection.Glance], selection.Qualities]:
     """A made-up clip: its exposure swings, old frames fade, a white reference is of no use."""
     generator = torch.Generator().manual_seed(seed)
     time = torch.arange(length, dtype=torch.float32)
-    swing = torch.sin(2 * math.pi * (time / period + torch.rand((), generator=generator)))
-    share = (0.25 + 0.2 * swing + 0.03 * torch.randn(length, generator=generator)).clamp(0.01, 0.9)
+    wave = torch.sin(2 * math.pi * (time / period + torch.rand((), generator=generator)))
+    wave = wave + 0.15 * torch.randn(length, generator=generator)
+    share = (mean + swing * wave).clamp(0.01, 0.95)
     grey = selection.glances(torch.full((1, 3, 18, 32), 0.5), torch.zeros(1))[0]
     seen: list[selection.Glance] = []
     for number, white in enumerate(share.tolist()):
+        brightness = 0.16 + white / 3
         now = dataclasses.replace(
-            grey, number=number, ev=3 * white - 3, clipped_share=white, brightness=0.16 + white / 3
+            grey, number=number, ev=ev + 3 * white, clipped_share=white, brightness=brightness
         )
         change = now.ev - seen[-1].ev if seen else 0.0
         seen.append(dataclasses.replace(now, ev_change=change))
     none = 20 + 0.5 * torch.randn(length, generator=generator)
-    gained = 10 * (1 - share / 0.45).clamp(min=-0.1) - 0.05 * (time[:, None] - time)
+    gained = 4.5 * (1 - wave).clamp(min=-0.2) - 0.05 * (time[:, None] - time)
     earlier = torch.ones(length, length).tril(-1).bool()
     pairs = (none[:, None] + gained).masked_fill(~earlier, torch.nan)
     return seen, selection.Qualities(pairs, none, none + 12, none - 2)
@@ -350,8 +358,8 @@ def _rule(answer):
         return bool(decision)
 
     own, first, previous, adopted, shown = 0.0, 0.0, 0.0, 0, 0
-    for length, period, seed in FILMS:
-        seen, table = _film(length, period, seed)
+    for film in FILMS:
+        seen, table = _film(*film)
 
         def worth(
             rule: Callable, seen: list = seen, table: selection.Qualities = table
@@ -360,7 +368,7 @@ def _rule(answer):
             return float(selection.score(table, found).nanmean()), len(set(found) - {None})
 
         mean_db, count = worth(checked)
-        own, adopted, shown = own + mean_db / len(FILMS), adopted + count, shown + length
+        own, adopted, shown = own + mean_db / len(FILMS), adopted + count, shown + len(seen)
         first += worth(selection.RULES["first"])[0] / len(FILMS)
         previous += worth(selection.RULES["previous"])[0] / len(FILMS)
     if not adopted:
@@ -371,7 +379,8 @@ def _rule(answer):
         return (
             f"On {len(FILMS)} made-up films it reaches {own:.1f} dB; *first* reaches {first:.1f}, "
             f"*previous* {previous:.1f}, and it has to lead by {LEAD_DB} dB. Which frame shows "
-            "what the white ones have lost?"
+            "what the white ones have lost? The films differ in how bright they are, so no fixed "
+            "number will do: compare `now` with `kept`."
         )
     return None
 
@@ -416,8 +425,13 @@ def rule(now, kept):
         "lambda now, kept: now.clipped_share": "True or False",
         "lambda now, kept: kept is None or now.number % 3 == 0": "Which frame shows",
         **{
-            f"lambda now, kept: kept is None or now.number >= kept.number + {age}": "Which frame"
-            for age in range(2, 25)
+            f"lambda now, kept: kept is None or {rule}": "Which frame"
+            for rule in (
+                *(f"now.number >= kept.number + {age}" for age in range(2, 25)),
+                *(f"now.clipped_share < {share}" for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)),
+                *(f"now.ev < {ev}" for ev in (-4, -3, -2.4, -2, -1, 0)),
+                *(f"now.brightness < {level}" for level in (0.2, 0.25, 0.3)),
+            )
         },
     },
 )
