@@ -76,8 +76,9 @@ mean of a block is too dark, all its 64 pixels get a little brighter; where too 
 `me.degrade.downscale(answer, 8)` makes small, `me.degrade.resample(small, size, "nearest")` makes
 squares of the pixels of any small picture, of differences too; `answer.shape[-2:]` is the size.
 
-**Your turn.** Complete the function. It returns the answer with each block's mean put right, so
-that it agrees with the small photo to 45 dB or better, and with its detail as it was.
+**Your turn.** Complete the function. It returns the answer with each block's mean put right (by
+whole blocks, not with `back_project`), so that it agrees with the small photo to 45 dB or better,
+and with its detail as it was.
 """,
     stub="""
 def make_consistent(answer, small):

@@ -131,17 +131,23 @@ def _check_rule(answer):
         agreed = call(answer, same)
         if not torch.is_tensor(agreed) or not is_close(agreed, same[0, 0], absolute=1e-3):
             return "Where all zooms agree, your rule does not. Does it look at the answers at all?"
-        used = sum(_matters(answer, answers, i) for i in range(sizes * 9))
-        if used < 2:
+        others = _views(seed + 9, sizes, classes)
+        mean = (call(answer, answers) + call(answer, others)) / 2
+        if not is_close(call(answer, (answers + others) / 2), mean, absolute=1e-4):
+            return (
+                "Your rule chooses other zooms for other photos. Take always the same ones, and "
+                "the mean of their probabilities."
+            )
+        if max(_weight(answer, sizes, classes, i) for i in range(sizes * 9)) > 0.9:
             return "Only one zoom decides. Choose several and take the mean of their answers."
     return _on_the_set(answer)
 
 
-def _matters(rule, answers, number):
-    """Whether the answer of this zoom changes what the rule says."""
-    changed = answers.clone()
-    changed.view(-1, answers.shape[-1])[number] = torch.eye(answers.shape[-1])[0]
-    return not torch.equal(rule(changed), rule(answers))
+def _weight(rule, sizes, classes, number):
+    """How much this zoom counts in a rule that takes a mean: all others name another class."""
+    answers = torch.eye(classes)[1].repeat(sizes, 9, 1)
+    answers.view(-1, classes)[number] = torch.eye(classes)[0]
+    return float(rule(answers)[0])
 
 
 def _on_the_set(rule):
@@ -197,6 +203,9 @@ def my_rule(answers):
         "lambda a: a.mean((0, 1)).argmax()": "expected a tensor",
         "lambda a: a[10:20].amax((0, 1))": "sum to",
         "lambda a: a[:3].mean((0, 1))": "the single crop",
+        "lambda a: a.flatten(0, 1)[a.flatten(0, 1).amax(1).argmax()]": "other zooms for other",
+        "lambda a: a[8:20, 4][a[8:20, 4].amax(1).argmax()]": "other zooms for other",
+        "lambda a: 0.999 * a[me.zoom.SIZES_PX.index(320), 4] + 0.001 * a[0, 0]": "Only one zoom",
         "lambda a: torch.ones(a.shape[-1]) / a.shape[-1]": "all zooms agree",
     },
 )
