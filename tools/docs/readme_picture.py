@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from torch import Tensor
 
 from mssnet_edu import (
     degrade,
@@ -60,10 +60,15 @@ def workflow() -> Figure:
     return diagram.workflow("mssnet-x8-fidelity", degrade.downscale(cat, 8))
 
 
-def split() -> Figure:
-    """The old photo of notebook 00, made consistent: a detail of it, and its two parts."""
+def old_photo() -> tuple[Tensor, Tensor]:
+    """The old photo of notebook 00, and its enlargement, made consistent."""
     old = images.crop(samples.load("wardenclyffe_tower"), (60, 165, 120, 80))
-    new = hallucination.back_project(restore.upscale(old, 8, restore.realistic(8)), old)
+    return old, hallucination.back_project(restore.upscale(old, 8, restore.realistic(8)), old)
+
+
+def split() -> Figure:
+    """A detail of the old photo of notebook 00, of its enlargement, and its two parts."""
+    old, new = old_photo()
     recorded, invented = hallucination.range_null_split(old, new)
     share = 100 * hallucination.energy_shares(old, new).energy_invented_share
     place = (27, 33, 60, 38)  # three windows
@@ -94,12 +99,16 @@ def chain() -> Figure:
     [(name, chance)] = zoom.named(zoom.zoom_tta(answer))
     cells = {
         "the small photo": (small, "all that was recorded"),
-        "enlarged smoothly": (restore.upscale(small, 8, "bicubic"), "a formula; nothing is added"),
+        "enlarged smoothly": (
+            restore.upscale(small, 8, "bicubic"),
+            "a formula: no detail is drawn",
+        ),
         "MSSNet": (answer, "trained to be right on average"),
         "FeatSharp": (featsharp.pca_colours([sharp])[0], "what a network sees, in colours"),
         "zoom": (
             zoom.crop(answer, 288),
-            f"mean over random views: {name}, {100 * chance:.0f} %: a guess, and no evidence",
+            f"one of many random views; their mean says {name}, {100 * chance:.0f} %: a guess, "
+            "and no evidence",
         ),
         "what to believe": (
             mask_doubtful(hallucination.trust_map(answers, answer), 16),
@@ -118,6 +127,8 @@ def chain() -> Figure:
 
 def screenshot(html: str, path: Path) -> None:
     """Save an HTML figure as Chromium draws it, at twice the size for sharp text."""
+    from playwright.sync_api import sync_playwright  # only pictures need it, figures do not
+
     names = ("chromium", "chromium-browser", "google-chrome")
     installed = next(filter(None, map(shutil.which, names)), None)  # None: playwright's own
     with sync_playwright() as playwright:
