@@ -132,8 +132,11 @@ def _check_rule(answer):
         if not torch.is_tensor(agreed) or not is_close(agreed, same[0, 0], absolute=1e-3):
             return "Where all zooms agree, your rule does not. Does it look at the answers at all?"
         others = _views(seed + 9, sizes, classes)
-        mean = (call(answer, answers) + call(answer, others)) / 2
-        if not is_close(call(answer, (answers + others) / 2), mean, absolute=1e-4):
+        one, other, mixed = (
+            as_tensor(call(answer, each), (classes,))
+            for each in (answers, others, (answers + others) / 2)
+        )
+        if not is_close(mixed, (one + other) / 2, absolute=1e-4):
             return (
                 "Your rule chooses other zooms for other photos. Take always the same ones, and "
                 "the mean of their probabilities."

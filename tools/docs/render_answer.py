@@ -50,8 +50,8 @@ is what was recorded; and fine lines on grey, which is what was invented](split.
 A detail of an old photo, enlarged by networks that choose, and corrected until it agrees with the
 small one; then its two parts. Add the last two pictures, and you get the second. Compare the
 windows: in the small photo they are much alike, and in the large one no two have the same bars.
-(Notebook 00 enlarges it before your eyes. The part that was invented is {split:.1f} % of its energy;
-the {energy:.1f} % above are the mean of six whole photographs.)
+(Notebook 00 enlarges it before your eyes. The invented part is {split:.1f} % of its energy; the
+{energy:.1f} % above are the mean of six whole photographs.)
 
 The figures on this page are the course's own, computed on its own photographs, unless a paper is
 named. Notebooks 06 and 07 let you compute most of them again.
