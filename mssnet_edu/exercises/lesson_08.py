@@ -6,7 +6,14 @@ import torch
 
 from mssnet_edu import zoom
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import as_number, call, choose_letters, describe, is_close
+from mssnet_edu.exercises.check_helpers import (
+    as_number,
+    as_tensor,
+    call,
+    choose_letters,
+    describe,
+    is_close,
+)
 
 __all__ = ["EXERCISES"]
 
