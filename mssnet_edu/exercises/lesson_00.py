@@ -230,7 +230,7 @@ def _another(answer):
     difference = (other - squares).abs().mean().item()
     if difference < 1e-4:
         return "This is `answer` itself. Change its pixels."
-    if is_close(other, original, absolute=1e-4):
+    if (other - original).abs().mean() < 0.01:
         return (
             "That is the photo itself, and of course it agrees. Make one that nobody photographed, "
             "out of `answer`."

@@ -226,7 +226,16 @@ kernel = torch.tensor([[0, 0, 0.6, 0, 0.4]])
 
 
 def _seen_frequency(answer):
-    for f, step in ((0.3, 2), (1 / 3, 2), (0.1, 2), (0.4, 2), (0.45, 4), (0.3, 1), (0.27, 5)):
+    for f, step in (
+        (0.3, 2),
+        (1 / 3, 2),
+        (0.1, 2),
+        (0.4, 2),
+        (0.45, 4),
+        (0.3, 1),
+        (0.27, 5),
+        (0.45, 8),
+    ):
         frequency = as_number(call(answer, f, step), f"seen_frequency({f:.4g}, {step})")
         turns = f * step
         right = abs(turns - round(turns))
@@ -306,6 +315,7 @@ def seen_frequency(cycles_per_px, step):
         "lambda f, step: abs(f * step - round(f * step)) / step": "per old pixel",
         "lambda f, step: f * step - round(f * step)": "below 0",
         "lambda f, step: abs(1 - f * step)": "not always 1",
+        "lambda f, step: min(abs(f * step - k) for k in (0, 1, 2))": "How many turns",
         "lambda f, step: f * step % 0.5": "not half ones",
         "lambda f, step: min(f * step, 1 - f * step)": "not always 1",
         "lambda f, step: round(f * step)": "How many turns",
@@ -382,8 +392,8 @@ noise = ...  # your code here
     hints=(
         "Try 0.001, 0.01, 0.1 and 1, and look at the dB of each answer. Between which two does the "
         "best lie?",
-        "Let Python try them: `max([0.001, 0.01, 0.1], key=score)` gives the number whose score is "
-        "largest. `score` is a function of `noise` that you write.",
+        "Let Python try them, in finer steps: `max([0.003, 0.01, 0.03, 0.1, 0.3], key=score)` is "
+        "the number whose score is largest. `score` is a function of `noise` that you write.",
     ),
     solution="""
 sharp = me.images.crop(me.samples.load("cat"), (150, 40, 128, 128))

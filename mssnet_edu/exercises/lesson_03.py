@@ -100,8 +100,8 @@ def shrink(photo, factor):
     return torch.cat([photo[:, row::factor, column::factor] for row, column in places])
 """,
     check=_shrink,
-    why="The picture is half as wide and half as high, and not one number is lost: they moved into "
-    "the channels. torch.nn.functional.pixel_unshuffle does the same, in another order.",
+    why="The picture is `factor` times less wide and high, and not one number is lost: they moved "
+    "into the channels. torch.nn.functional.pixel_unshuffle does the same, in another order.",
     wrong={
         "lambda p, f: p[:, ::f, ::f]": "factor × factor",
         "lambda p, f: torch.cat([p[:, r::f, c::f] for r in range(2) for c in range(2)])": (
@@ -231,6 +231,9 @@ CASES = (  # full and without: gains in dB, one for each seed
     ([1.00, 1.30, 1.10], [0.71, 1.01, 0.81]),  # just not
     ([1.00, 1.30, 1.10], [1.29, 1.59, 1.39]),
     ([1.00, 1.30, 1.00, 1.30], [1.28, 1.58, 1.28, 1.58]),
+    ([1.00, 1.10, 1.30], [0.80, 0.85, 1.05]),  # best and worst are not the first two
+    ([1.10, 1.30, 1.00], [0.85, 1.05, 0.75]),
+    ([1.00, 1.50], [2.00, 2.00]),  # as much as luck, not more
     ([1.00, 1.05], [0.80, 0.95]),  # `without` is spread more widely
     ([1.00, 1.40, 1.10, 1.20], [1.45, 1.81, 1.60, 1.42]),  # only one difference is too small
     ([1.00, 1.01, 1.02], [0.90, 1.10, 0.90]),  # large, but of both signs
@@ -364,6 +367,10 @@ def more_than_luck(full, without):
         "lambda f, w: (lambda s, d: all(x > s for x in d) or all(x < -s for x in d))"
         "((max(f) - min(f)) / 1.2, [b - a for a, b in zip(f, w)])": "too little for luck",
         "lambda f, w: all(abs(b - a) > max(w) - min(w) for a, b in zip(f, w))": "no part in it",
+        "lambda f, w: (lambda s, d: all(x > s for x in d) or all(x < -s for x in d))"
+        "(abs(f[0] - f[1]), [b - a for a, b in zip(f, w)])": "should be",
+        "lambda f, w: (lambda s, d: all(x >= s for x in d) or all(x <= -s for x in d))"
+        "(max(f) - min(f), [b - a for a, b in zip(f, w)])": "should be False",
         "lambda f, w: True": "should be False",
         "lambda f, w: 0.3": "True or False",
         "lambda f, w: not (all(b - a > max(f) - min(f) for a, b in zip(f, w)) or "
