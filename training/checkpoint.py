@@ -58,13 +58,14 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def starting_weights(start: Path) -> dict[str, Tensor]:
     """Read the weights to start from: a .safetensors file, or the averaged ones of a run's folder.
 
+    The file may be an exported upscaler's, whose names begin with "network.".
     Raises ValueError if there are none.
     """
     if start.is_dir():
         start = start / "ema.safetensors"
     if not start.is_file():
         raise ValueError(f"there are no weights at {start} to start from")
-    return load_weights(start)
+    return {name.removeprefix("network."): value for name, value in load_weights(start).items()}
 
 
 @torch.no_grad()

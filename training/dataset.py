@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from mssnet_edu import images
 
-__all__ = ["CORPUS_LIST", "Corpus", "photo_files", "split_files"]
+__all__ = ["CORPUS_LIST", "Corpus", "photo_files", "split_files", "turned"]
 
 CORPUS_LIST = Path(__file__).with_name("dataset.tsv")  # one row a photograph, with its split
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
@@ -127,9 +127,14 @@ class Corpus:
                 photo = _mirror(photo, size)
             y = _clamped(top + CELL_PX * dy - size / 2, photo.shape[1] - size)
             x = _clamped(left + CELL_PX * dx - size / 2, photo.shape[2] - size)
-            patch = torch.rot90(photo[:, y : y + size, x : x + size], turns % 4, (1, 2))
-            patches.append(patch.flip(2) if turns >= 4 else patch)
+            patches.append(turned(photo[:, y : y + size, x : x + size], turns))
         return torch.stack(patches)
+
+
+def turned(photo: Tensor, symmetry: int) -> Tensor:
+    """One of the eight symmetries of a square, 0 to 7: (C, S, S) turned, and from 4 on mirrored."""
+    photo = torch.rot90(photo, symmetry % 4, (1, 2))
+    return photo.flip(2) if symmetry >= 4 else photo
 
 
 def _clamped(start: float, most: int) -> int:

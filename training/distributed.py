@@ -1,7 +1,6 @@
 """Data-parallel training: one process alone, or several that `torchrun` started."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -52,12 +51,6 @@ class ProcessGroup:
         total = tensor.clone()
         dist.all_reduce(total)
         return total / self.world
-
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over all processes: DDP for a module without it."""
-        for p in parameters:
-            if p.grad is not None:
-                p.grad = self.mean(p.grad)
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """Wrap a module in DistributedDataParallel, which averages its gradients."""

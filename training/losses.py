@@ -7,19 +7,15 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from mssnet_edu.models.classifier import EfficientNetLite0
 
 __all__ = [
     "LOSSES",
-    "Discriminator",
-    "adversarial",
     "bands",
     "colour",
-    "diversity",
     "fourier_l1",
     "paper_loss",
     "perceptual",
@@ -137,55 +133,3 @@ def colour(output: Tensor, sharp: Tensor) -> Tensor:
     """Mean absolute difference of colour without brightness: noise must not make colour flecks."""
     difference = output - sharp
     return (difference - difference.mean(1, keepdim=True)).abs().mean()
-
-
-def diversity(one: Tensor, other: Tensor, sharp: Tensor, blurry: Tensor) -> Tensor:
-    """Penalty when two samples for one photo differ too little from each other, in each band alone.
-
-    Enough is 0.7 of what the input lacks there. Asked in one band only, the samples would differ
-    by a ripple that nobody sees. 0 when they differ enough, 1 when they are the same.
-    """
-    total = sharp.new_zeros(())
-    pyramids = [bands(one), bands(other), bands(sharp - blurry)]
-    for x, y, lacking in zip(*pyramids, strict=True):
-        needed, difference = (z.abs().mean((1, 2, 3)) for z in (lacking, x - y))
-        total = total + F.relu(1 - difference / (0.7 * needed + 1e-4)).mean()
-    return total / len(pyramids[0])
-
-
-class Discriminator(nn.Module):
-    """A small conditional U-Net discriminator: a logit for every pixel, real or generated.
-
-    It sees the photo and the small photo's enlargement, so it also notices what does not fit.
-    2 x (N, 3, H, W) -> (N, 1, H, W). Sources: Schoenfeld et al. 2020; Wang et al. 2021.
-    """
-
-    def __init__(self, width: int = 32):
-        super().__init__()
-        w = width
-
-        def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
-            return spectral_norm(
-                nn.Conv2d(inputs, outputs, 4 if stride == 2 else 3, stride, padding=1, bias=False)
-            )
-
-        self.first = nn.Conv2d(6, w, 3, padding=1)
-        self.down = nn.ModuleList([conv(w, 2 * w, 2), conv(2 * w, 4 * w, 2), conv(4 * w, 8 * w, 2)])
-        self.up = nn.ModuleList([conv(8 * w, 4 * w), conv(4 * w, 2 * w), conv(2 * w, w)])
-        self.last = nn.Sequential(conv(w, w), nn.LeakyReLU(0.2), nn.Conv2d(w, 1, 3, padding=1))
-
-    def forward(self, photo: Tensor, blurry: Tensor) -> Tensor:
-        x = F.leaky_relu(self.first(torch.cat([photo, blurry], 1)), 0.2)
-        skips = []
-        for down in self.down:
-            skips.append(x)
-            x = F.leaky_relu(down(x), 0.2)
-        for up in self.up:
-            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = F.leaky_relu(up(x), 0.2) + skips.pop()
-        return self.last(x)
-
-
-def adversarial(scores: Tensor, real: bool) -> Tensor:
-    """Binary cross-entropy of a discriminator's logits against "all real" or "all generated"."""
-    return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, float(real)))

@@ -12,7 +12,8 @@ __all__ = ["RECIPES", "Recipe"]
 class Recipe:
     """What one network is trained on, and how.
 
-    task: which pairs ("deblur" or "upscale"). config: the network. size_px, batch: patches.
+    task: which pairs ("deblur", "upscale", or "distil": a teacher's answers, with a loss of their
+    own, see distillation.py). config: the network. size_px, batch: patches.
     rate, muon_rate: peak learning rates of AdamW (parameters that touch colours) and of Muon (the
     convolutions inside). loss: a key of `losses.LOSSES`; changing it in mid-run costs more than it
     gives. difficulty: of the blur, at first and at most (see degradation.py). gain_db: the
@@ -20,10 +21,9 @@ class Recipe:
     first (1) or the first two (2), on motions `stretch` times as long: a long blur is a short one
     at their size, and their U-Nets do less than a fiftieth and a sixth of all the work. frozen: so
     many of the first scales are not trained. non_uniform: share of the batches with camera motion
-    whose blur differs from place to place; they take most of a small network's time. adversarial:
-    train with perceptual, adversarial and diversity losses instead of `loss`. starts_from: the
-    recipe whose weights it starts from.
-    Raises ValueError if nothing is left to train, or S1 (half size) is to be trained adversarially.
+    whose blur differs from place to place; they take most of a small network's time. starts_from:
+    the recipe whose weights it starts from.
+    Raises ValueError if nothing is left to train, or S1 (half size) is to learn a teacher's answer.
     """
 
     name: str
@@ -40,14 +40,15 @@ class Recipe:
     frozen: int = 0
     stretch: float = 1.0
     non_uniform: float = NON_UNIFORM_SHARE
-    adversarial: bool = False
     starts_from: str | None = None
 
     def __post_init__(self):
         if self.frozen >= self.scales:
             raise ValueError(f"{self.frozen} scales are frozen: nothing is left to train")
-        if self.adversarial and self.scales == 1:
-            raise ValueError("S1 answers at half size: train 2 or 3 scales adversarially")
+        if self.task == "distil" and self.scales == 1:
+            raise ValueError(
+                "S1 answers at half size, the teacher at full size: train 2 or 3 scales"
+            )
 
 
 _UPSCALE = MSSNetConfig(24, 24, 16)  # narrower below: room for the noise channel
@@ -69,10 +70,11 @@ RECIPES = {
         Recipe("upscale8-fidelity", "upscale", _UPSCALE, loss="psnr"),
         Recipe(
             "upscale8-realism",
-            "upscale",
+            "distil",
             replace(_UPSCALE, noise=True),
+            size_px=128,
             rate=3e-4,
-            adversarial=True,
+            muon_rate=0.003,
             starts_from="upscale8-fidelity",
         ),
         Recipe("ablation-full", "deblur", _SMALL),

@@ -32,6 +32,9 @@ OWN_TRAINERS = {
     "overexposure": "training.overexposure",
     "reference-policy": "training.reference_policy",
 }
+# options of one kind of recipe, of which the others do not know
+OF_A_TEACHER = {"pairs", "perceptual"}
+OF_A_LOSS_AND_A_BLUR = {"loss", "difficulty", "gain", "stretch", "non_uniform"}
 ON_PANORAMAS = {"overexposure", "reference-policy"}
 
 
@@ -49,6 +52,9 @@ def command_line() -> cli.ArgumentParser:
     parser.add_argument("--photos", type=Path, help="folder of sharp photographs")
     parser.add_argument(
         "--panoramas", type=Path, nargs="+", help="folders of HDR panoramas (overexposure, policy)"
+    )
+    parser.add_argument(
+        "--pairs", type=Path, help="folder of a teacher's answers (training.distillation; realism)"
     )
     parser.add_argument("--out", type=Path, help="folder for the run (default: runs/RECIPE)")
     length = parser.add_mutually_exclusive_group(required=True)
@@ -106,7 +112,7 @@ def command_line() -> cli.ArgumentParser:
     parser.add_argument(
         "--views", type=Path, help="where they are kept (default: the folder views beside --out)"
     )
-    parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights")
+    parser.add_argument("--perceptual", type=Path, help="EfficientNet-Lite0 weights (realism)")
     parser.set_defaults(run=run_command, default_of=parser.get_default)
     return parser
 
@@ -120,7 +126,8 @@ def run_command(args: argparse.Namespace) -> int:
         own = importlib.import_module(OWN_TRAINERS[args.recipe])
         _refuse_options(args, own.OPTIONS)
         return own.run_command(args)
-    _refuse_options(args, set(vars(args)) - {"panoramas", "width", "items", "views"})
+    foreign = OF_A_LOSS_AND_A_BLUR if RECIPES[args.recipe].task == "distil" else OF_A_TEACHER
+    _refuse_options(args, set(vars(args)) - {"panoramas", "width", "items", "views"} - foreign)
     if args.loss in UNITS:
         raise ValueError(f"--loss {args.loss} is for overexposure; choose {', '.join(LOSSES)}.")
     changes = {
@@ -153,6 +160,7 @@ def run_command(args: argparse.Namespace) -> int:
         resume=args.resume,
         compile_network=args.compile,
         bf16=args.bf16,
+        pairs=args.pairs,
         feature_weights=args.perceptual,
     )
     trainer.run(minutes=args.minutes, steps=args.steps, every_s=args.every, part=tuple(args.part))
@@ -160,11 +168,11 @@ def run_command(args: argparse.Namespace) -> int:
 
 
 def _refuse_options(args: argparse.Namespace, known: set[str]) -> None:
-    """Raises ValueError if an option was given that this recipe's trainer does not know."""
+    """Raises ValueError if an option was given that this recipe does not know."""
     given = {k for k, v in vars(args).items() if v != args.default_of(k)}
     if foreign := sorted(given - known - {"traceback"}):
         names = ", ".join("--" + name.replace("_", "-") for name in foreign)
-        raise ValueError(f"{args.recipe} has a trainer of its own, which does not know {names}.")
+        raise ValueError(f"training {args.recipe} does not know {names}.")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from mssnet_edu import metrics
 from mssnet_edu.mssnet import MSSNet, MSSNetConfig
 from training import checkpoint, losses
-from training.adversarial import AdversarialTraining
 from training.curriculum import Curriculum
 from training.dataset import Corpus
 from training.degradation import PairMaker, source_side_px, validation_pairs
+from training.distillation import DistillationLoss, DistilledPairs
 from training.distributed import ProcessGroup
 from training.muon import Muon
 from training.optimisation import averaged, set_learning_rates
@@ -29,7 +29,7 @@ __all__ = ["Trainer"]
 
 WARM_UP_STEPS = 200
 MUON_WEIGHT_DECAY = 0.2  # without it Muon's weights grow until the network diverges
-MAX_GRADIENT_NORM, MAX_GRADIENT_NORM_ADVERSARIAL = 20.0, 10.0
+MAX_GRADIENT_NORM = 20.0
 
 
 class _AllOutputs(nn.Module):
@@ -39,7 +39,7 @@ class _AllOutputs(nn.Module):
         super().__init__()
         self.model, self.scales = model, scales
 
-    def forward(self, blurry: Tensor, noise: Tensor | None) -> list[Tensor]:
+    def forward(self, blurry: Tensor, noise: Tensor | None = None) -> list[Tensor]:
         return self.model.pictures(blurry, noise, self.scales)
 
 
@@ -49,7 +49,9 @@ class Trainer:
     recipe: see recipes.py. train_files, held_out: photographs. out: folder for the run's files (see
     checkpoint.py). device: "cpu" or "cuda". start: folder or .safetensors file to start from.
     bf16: run convolutions and Muon in bfloat16 (default: on a GPU); weights and losses stay
-    float32. feature_weights: EfficientNet-Lite0 for the perceptual loss (default: the course's).
+    float32. pairs: folder of a teacher's answers, for the task "distil", which needs no
+    train_files. feature_weights: EfficientNet-Lite0 for its loss (default: the course's).
+    Raises ValueError if "distil" has no pairs, or the batch cannot be shared by the processes.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Trainer:
         resume: bool = False,
         compile_network: bool = False,
         bf16: bool | None = None,
+        pairs: Path | None = None,
         feature_weights: Path | None = None,
     ):
         self.recipe, self.out, self.seed = recipe, Path(out), seed
@@ -75,14 +78,26 @@ class Trainer:
         self.device, self.gpu = self.group.device, device.startswith("cuda")
         bf16 = self.gpu if bf16 is None else bf16
         self.autocast = torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=bf16)
-        self.out.mkdir(parents=True, exist_ok=True)
 
-        copies = (1.0, 0.7, 0.5) if self.gpu else (1.0, 0.5)
-        side = source_side_px(recipe.task, recipe.size_px)
-        corpus = Corpus.load(train_files, self.device, copies, side)
-        self.pairs = PairMaker(corpus, recipe.task, recipe.size_px)
-        self.held_out = validation_pairs(held_out, recipe.task, 256 if self.gpu else 128)
-        self._prefetched: tuple[int, tuple[Tensor, Tensor, Tensor]] | None = None
+        if recipe.task == "distil":
+            if pairs is None:
+                raise ValueError(
+                    f"{recipe.name} learns a teacher's answers: have them made once, by "
+                    "python -m training.distillation, and give their folder, --pairs FOLDER."
+                )
+            self.pairs = DistilledPairs(pairs, recipe.size_px, self.device)
+            self.loss = DistillationLoss(self.autocast, self.device, feature_weights)
+        else:
+            copies = (1.0, 0.7, 0.5) if self.gpu else (1.0, 0.5)
+            side = source_side_px(recipe.task, recipe.size_px)
+            corpus = Corpus.load(train_files, self.device, copies, side)
+            self.pairs = PairMaker(corpus, recipe.task, recipe.size_px)
+            self.loss = losses.LOSSES[recipe.loss]
+        self.out.mkdir(parents=True, exist_ok=True)
+        # of photographs in every task: only they say what an answer is worth
+        task = "deblur" if recipe.task == "deblur" else "upscale"
+        self.held_out = validation_pairs(held_out, task, 256 if self.gpu else 128)
+        self._prefetched: tuple[int, tuple[Tensor, ...]] | None = None
 
         torch.manual_seed(seed)
         self.model = MSSNet(recipe.config)
@@ -96,9 +111,6 @@ class Trainer:
         self.model.act.requires_grad_(not recipe.frozen)  # all scales share it
         self.optimisers = self._optimisers(bf16)
         self.ema = averaged(self.model)
-        self.adversarial = None
-        if recipe.adversarial:
-            self.adversarial = AdversarialTraining(self.group, self.autocast, feature_weights)
         self.curriculum = Curriculum(*recipe.difficulty, recipe.gain_db, self.device)
 
         self.step, self.seconds = 0, 0.0
@@ -167,36 +179,25 @@ class Trainer:
 
     def _train_step(self, progress: float) -> Tensor:
         self._set_learning_rates(progress)
-        blurry, sharp, factors, seed = self._batch()
+        blurry, sharp, *noise = self._batch()
         blurry = blurry.contiguous(memory_format=torch.channels_last)
-        noise, count = None, len(blurry)
-        if self.adversarial:  # two answers to each photo
-            blurry, sharp, factors = (torch.cat([x, x]) for x in (blurry, sharp, factors))
-            noise = self.adversarial.noise(blurry.shape, seed)
         with self.autocast:
-            outputs = self.network(blurry, noise)
+            outputs = self.network(blurry, *noise)
         outputs = [output.float() for output in outputs]
-        if self.adversarial:
-            loss = self.adversarial.generator_loss(outputs, sharp, blurry, factors)
-        else:
-            loss = losses.LOSSES[self.recipe.loss](outputs, sharp, blurry)
-            at_size = [losses.targets(outputs[-1:], x)[0] for x in (blurry, sharp)]
-            self.curriculum.record(at_size[0], outputs[-1], at_size[1])
+        loss = self.loss(outputs, sharp, blurry)
+        at_size = [losses.targets(outputs[-1:], x)[0] for x in (blurry, sharp)]
+        self.curriculum.record(at_size[0], outputs[-1], at_size[1])
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        max_norm = MAX_GRADIENT_NORM_ADVERSARIAL if self.adversarial else MAX_GRADIENT_NORM
-        nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)
+        nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         for optimiser in self.optimisers:
             optimiser.step()
         self.ema.update_parameters(self.model)
-        if self.adversarial:
-            fake = outputs[-1][:count]
-            self.adversarial.discriminator_step(fake, sharp[:count], blurry[:count])
         return loss.detach()
 
-    def _batch(self) -> tuple[Tensor, Tensor, Tensor, int]:
-        """This step's blurry and sharp patches, the factors by which they were reduced, and a seed.
+    def _batch(self) -> list[Tensor]:
+        """This step's blurry and sharp patches, and of a teacher's answers the noise behind them.
 
         A GPU makes the pairs of eight steps at once: it likes large batches.
         """
@@ -208,12 +209,11 @@ class Trainer:
         if self._prefetched is None or self._prefetched[0] != turn:
             if recipe.task == "deblur" and self.step >= WARM_UP_STEPS:
                 self.curriculum.update(count, self.group)
-            difficulty = self.curriculum.difficulty
-            pairs = self.pairs.batch(count, seed, difficulty, recipe.stretch, recipe.non_uniform)
-            self._prefetched = turn, (*pairs, self.pairs.factors(count, seed))
+            blur = (self.curriculum.difficulty, recipe.stretch, recipe.non_uniform)
+            options = blur if isinstance(self.pairs, PairMaker) else ()
+            self._prefetched = turn, self.pairs.batch(count, seed, *options)
         # every eighth pair: enlargement pairs lie sorted by their factor
-        blurry, sharp, factors = (x[place::ahead] for x in self._prefetched[1])
-        return blurry, sharp, factors, seed + place
+        return [x[place::ahead] for x in self._prefetched[1]]
 
     def _optimisers(self, bf16: bool) -> list[torch.optim.Optimizer]:
         """AdamW for the few parameters that touch colours, Muon for all convolutions inside."""
@@ -266,7 +266,7 @@ class Trainer:
             "rate": f"{self.optimisers[0].param_groups[0]['lr']:.2e}",
             "difficulty": round(self.curriculum.difficulty, 3),
             "loss": "" if loss is None else f"{loss:.4f}",
-            "gain": "" if self.adversarial else round(self.curriculum.gain_db(), 2),
+            "gain": round(self.curriculum.gain_db(), 2),
         }
         row |= {k: round(v, 3) for k, v in self.validate().items()}
         if self.group.rank == 0:
@@ -292,7 +292,6 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "curriculum": self.curriculum.state_dict(),
-            "adversarial": self.adversarial and self.adversarial.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
             "schedule": self.schedule,
@@ -315,8 +314,6 @@ class Trainer:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.curriculum.load_state_dict(state["curriculum"])
-        if self.adversarial:
-            self.adversarial.load_state_dict(state["adversarial"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.schedule, self.warm_up_from = state["schedule"], state["warm_up_from"]
 

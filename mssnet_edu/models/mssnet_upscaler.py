@@ -54,12 +54,15 @@ class MSSNetUpscaler(nn.Module):
     def draw_noise(self, shape: tuple[int, ...], factor: int, seed: int) -> Tensor | None:
         """Standard normal numbers, (N, 1, factor H, factor W), for a photo of shape (N, 3, H, W).
 
-        The same seed gives the same numbers. None for a network without a noise channel.
+        One for each pixel of the small photo, repeated `factor` times in both directions: as if
+        that pixel had been recorded a little brighter or darker. The same seed gives the same
+        numbers, whatever the factor. None for a network without a noise channel.
         """
         if not self.network.config.noise:
             return None
         generator = torch.Generator().manual_seed(seed)
-        return torch.randn(shape[0], 1, shape[2] * factor, shape[3] * factor, generator=generator)
+        numbers = torch.randn(shape[0], 1, *shape[2:], generator=generator)
+        return F.interpolate(numbers, scale_factor=factor)  # "nearest"
 
     def stages(
         self, photo: Tensor, factor: int = 8, seed: int = 0, features: bool = False

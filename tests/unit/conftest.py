@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
+from torch.nn import functional as F
 
 
 @pytest.fixture(scope="module")
@@ -14,4 +17,27 @@ def folder(tmp_path_factory):
         steps = np.kron(generator.integers(0, 200, (13, 15, 3)), np.ones((16, 16, 1)))
         picture = np.clip(steps + generator.normal(0, 12, steps.shape), 0, 255).astype("uint8")
         Image.fromarray(picture).save(path / f"photo{i}.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """A folder of three pairs to learn from, whose answers tell where each pixel comes from.
+
+    Red and green: the small photo enlarged. Blue: the noise, which is made of whole numbers here.
+    """
+    path = tmp_path_factory.mktemp("pairs")
+    generator = torch.Generator().manual_seed(0)
+    small = torch.randint(60, 200, (3, 3, 8, 8), generator=generator)
+    noise = torch.randint(0, 256, (3, 1, 8, 8), generator=generator)
+    large = F.interpolate(small.float(), scale_factor=8, mode="bicubic").round()
+    large[:, 2:] = F.interpolate(noise.float(), scale_factor=8)
+    shard = {"small": small.byte(), "noise": noise.half(), "answer": large.byte()}
+    save_file(
+        {name: value[:2].contiguous() for name, value in shard.items()}, path / "0000.safetensors"
+    )
+    save_file(
+        {name: value[2:].contiguous() for name, value in shard.items()}, path / "0007.safetensors"
+    )
+    (path / ".0008.x.safetensors").write_bytes(b"half")  # of a run that was killed
     return path

@@ -25,7 +25,7 @@ TINY = MSSNetConfig(4, 4, 4)
 
 def trainer(folder, out, recipe="ablation-full", options=None, **changes):
     """A Trainer of a tiny network; changes: of the recipe, options: of the Trainer."""
-    config = replace(TINY, noise=RECIPES[recipe].adversarial)
+    config = replace(TINY, noise=RECIPES[recipe].config.noise)
     small = replace(RECIPES[recipe], **{"size_px": 32, "batch": 2, "config": config, **changes})
     return Trainer(small, *split_files(folder), out, **(options or {}))
 
@@ -97,7 +97,7 @@ def test_freezing_all_scales_is_refused():
         replace(RECIPES["deblur"], scales=2, frozen=2)
 
 
-def test_half_a_picture_cannot_be_taught_to_look_real():
+def test_half_a_picture_cannot_learn_a_whole_answer():
     with pytest.raises(ValueError, match="half size"):
         replace(RECIPES["upscale8-realism"], scales=1)
 
@@ -109,21 +109,23 @@ def test_bfloat16_trains_float32_weights(folder, tmp_path):
     assert math.isfinite(row["S3-U3"])
 
 
-def test_realism_starts_from_fidelity_and_trains(folder, tmp_path):
+def test_realism_starts_from_fidelity_and_trains(folder, pairs, tmp_path):
     trainer(folder, tmp_path / "f", "upscale8-fidelity").run(steps=1)
-    options = {"start": tmp_path / "f"}
+    options = {"start": tmp_path / "f", "pairs": pairs}
     realism = trainer(folder, tmp_path / "r", "upscale8-realism", options)
     narrow = load_weights(tmp_path / "f" / "ema.safetensors")["s3.shallow.0.weight"]
     assert torch.equal(realism.model.s3.shallow[0].weight[:, :3], narrow)
-    discriminator = realism.adversarial.discriminator
-    before, features = weights(discriminator), weights(realism.adversarial.feature_network)
+    before, features = weights(realism.model), weights(realism.loss.feature_network)
     row = realism.run(steps=2)
     assert math.isfinite(row["S3-U3"])
-    assert moved(before, discriminator)
-    assert not moved(features, realism.adversarial.feature_network)
-    trained = weights(discriminator)
-    resumed = trainer(folder, tmp_path / "r", "upscale8-realism", {"resume": True})
-    assert not moved(trained, resumed.adversarial.discriminator)
+    assert len(realism.held_out) > 0
+    for scale in ("s1", "s2", "s3"):  # the noise is listened to at every scale
+        name = f"{scale}.shallow.0.weight"
+        now = weights(realism.model)[name]
+        assert not torch.equal(now[:, 3], before[name][:, 3]), scale
+    assert not moved(features, realism.loss.feature_network)
+    resumed = trainer(folder, tmp_path / "r", "upscale8-realism", {"resume": True, "pairs": pairs})
+    assert not moved(weights(realism.model), resumed.model)
     for run in (realism, resumed):  # a run knows what it began with
         [first] = run.previous_runs
         assert (first["recipe"], first["step"]) == ("upscale8-fidelity", 1)
@@ -164,9 +166,11 @@ def test_difficulty_waits_for_the_warm_up_and_is_saved(folder, tmp_path):
 # --- checkpoints ---------------------------------------------------------------------------------
 
 
-def test_resuming_is_the_same_as_never_stopping(folder, tmp_path, monkeypatch):
-    trainer(folder, tmp_path / "whole").run(steps=6)
-    cut = trainer(folder, tmp_path / "cut")
+@pytest.mark.parametrize("recipe", ["ablation-full", "upscale8-realism"])
+def test_resuming_is_the_same_as_never_stopping(folder, tmp_path, monkeypatch, pairs, recipe):
+    options = {"pairs": pairs} if recipe == "upscale8-realism" else {}
+    trainer(folder, tmp_path / "whole", recipe, options).run(steps=6)
+    cut = trainer(folder, tmp_path / "cut", recipe, options)
     save = checkpoint.save_run
 
     def killed_after_three(folder, about, *rest):
@@ -178,7 +182,7 @@ def test_resuming_is_the_same_as_never_stopping(folder, tmp_path, monkeypatch):
         patch.setattr(checkpoint, "save_run", killed_after_three)
         with pytest.raises(KeyboardInterrupt):
             cut.run(steps=6, every_s=0)
-    resumed = trainer(folder, tmp_path / "cut", options={"resume": True})
+    resumed = trainer(folder, tmp_path / "cut", recipe, options | {"resume": True})
     assert resumed.step == 3
     resumed.run(steps=6)  # finishes the run that was cut off
     assert resumed.step == 6
@@ -242,6 +246,15 @@ def test_another_recipe_cannot_be_resumed(folder, tmp_path):
         trainer(folder, tmp_path, "ablation-rgb-only", {"resume": True})
 
 
+def test_an_exported_upscaler_is_a_start(tmp_path):
+    start = MSSNet(TINY)
+    exported = {f"network.{name}": p for name, p in start.named_parameters()}
+    checkpoint.save_weights(exported, tmp_path / "mssnet.safetensors")
+    model = MSSNet(TINY)
+    load_widened(model, checkpoint.starting_weights(tmp_path / "mssnet.safetensors"))
+    assert not moved(weights(start), model)
+
+
 def test_starting_from_nothing_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="no weights at"):
         trainer(folder, tmp_path, options={"start": tmp_path / "nowhere"})
@@ -290,28 +303,26 @@ from training.recipes import RECIPES
 from training.trainer import Trainer
 import torch
 torch.set_num_threads(1)
-photos, *runs = sys.argv[1:]
+photos, pairs, *runs = sys.argv[1:]
 for out in map(Path, runs):
     recipe, scales = out.name.split(",")
-    config = MSSNetConfig(4, 4, 4, noise=RECIPES[recipe].adversarial)
+    config = MSSNetConfig(4, 4, 4, noise=RECIPES[recipe].config.noise)
     recipe = replace(RECIPES[recipe], size_px=32, batch=4, config=config, scales=int(scales))
-    t = Trainer(recipe, *split_files(photos), out)
+    t = Trainer(recipe, *split_files(photos), out, pairs=pairs if config.noise else None)
     t.run(steps=3)
-    parts = dict(t.model.named_parameters())
-    if t.adversarial:
-        parts |= {f"D.{k}": v for k, v in t.adversarial.discriminator.named_parameters()}
-    save_weights(parts, out / f"rank{torch.distributed.get_rank()}.safetensors")
+    rank = torch.distributed.get_rank()
+    save_weights(dict(t.model.named_parameters()), out / f"rank{rank}.safetensors")
 torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_end_with_identical_weights(folder, tmp_path):
+def test_two_processes_end_with_identical_weights(folder, pairs, tmp_path):
     script = tmp_path / "two.py"
     script.write_text(_TWO, encoding="utf-8")
     runs = [tmp_path / run for run in ("ablation-full,1", "ablation-full,2", "upscale8-realism,3")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(  # one start for all runs: starting takes longer than training
-        [*command, str(script), str(folder), *map(str, runs)],
+        [*command, str(script), str(folder), str(pairs), *map(str, runs)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -322,7 +333,6 @@ def test_two_processes_end_with_identical_weights(folder, tmp_path):
         one, two = (load_weights(run / f"rank{rank}.safetensors") for rank in range(2))
         assert all(torch.equal(one[k], two[k]) for k in one), run.name
         assert json.loads((run / "run.json").read_text(encoding="utf-8"))["step"] == 3
-    assert any(k.startswith("D.") for k in one)  # the discriminator, too
 
 
 # --- recipes and command line --------------------------------------------------------------------
@@ -354,6 +364,24 @@ def test_the_command_line_changes_a_recipe(folder, tmp_path, monkeypatch):
     assert (made["steps"], made["minutes"], made["bf16"]) == (7, None, True)
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("deblur --pairs x", "training deblur does not know --pairs"),
+        ("upscale8-realism --pairs x --loss psnr", "upscale8-realism does not know --loss"),
+        ("upscale8-realism", "--pairs FOLDER"),
+        ("upscale8-realism --pairs nowhere", "nowhere holds no pairs"),
+    ],
+)
+def test_a_teachers_answers_are_for_the_recipe_that_learns_them(
+    folder, tmp_path, capsys, command, said
+):
+    rest = ["--photos", str(folder), "--steps", "1", "--out", str(tmp_path / "run")]
+    assert train.main([*command.split(), *rest, "--start", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_featsharp_says_which_options_it_does_not_know(folder, capsys):
     command = ["featsharp", "--photos", str(folder), "--steps", "1", "--resume", "--muon-rate", "1"]
     assert train.main(command) == 2
@@ -376,4 +404,5 @@ def test_the_documented_commands_can_be_parsed():
         args = get_args_parser().parse_args(words)
         assert (args.training_script, args.module) == ("training.train", True)
         plain.append([word for word in args.training_script_args if word != "--"])
-    assert all(parser.parse_args(words).recipe == "deblur" for words in plain)
+    recipes = {parser.parse_args(words).recipe for words in plain}
+    assert recipes == {"deblur", "upscale8-realism"}

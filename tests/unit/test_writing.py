@@ -106,7 +106,7 @@ def test_steps_add_up_and_what_was_invented_stays_invented(carrying, capsys):
 
 @pytest.mark.parametrize("name", [*models.names("deblur"), *models.names("upscale")])
 def test_every_network_that_restores_says_what_its_photos_are(name):
-    invents = {"realesrgan-x4", "mssnet-x8-realism"}  # trained against a critic
+    invents = {"realesrgan-x4", "mssnet-x8-realism"}  # and one that learned from it
     assert models.info(name).source_type == (INVENTED if name in invents else ENHANCED)
 
 
