@@ -381,8 +381,8 @@ class Planner(Dreamer):
 
     def draw_noise(self, shape, factor, seed):
         generator = torch.Generator().manual_seed(seed)
-        large = (shape[0], 1, shape[2] * factor, shape[3] * factor)
-        return torch.randn(large, generator=generator)
+        numbers = torch.randn(shape[0], 1, *shape[2:], generator=generator)
+        return F.interpolate(numbers, scale_factor=factor)
 
 
 def test_seed_is_repeatable_and_matters():
@@ -409,6 +409,27 @@ def test_noise_drawn_for_the_whole_photo_makes_tiles_equal_the_whole():
     whole = restore.upscale(photo, 4, Planner(), seed=5)
     tiled = restore.upscale(photo, 4, Planner(), seed=5, tile_px=64)
     torch.testing.assert_close(whole, tiled, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("tile_px", [None, 64])
+def test_noise_is_mirrored_and_cut_as_the_photo_is(tile_px):
+    photo = torch.rand(3, 50, 110)
+
+    class Twin(Planner):
+        def draw_noise(self, shape, factor, seed):
+            return F.interpolate(photo[None, :1], scale_factor=factor)
+
+        def forward(self, photo, factor=4, seed=0, noise=None):
+            self.seen.append(photo.shape)
+            large = F.interpolate(photo, scale_factor=factor)
+            assert torch.equal(noise, large[:, :1])
+            return large
+
+    network = Twin()
+    vars(network.info).update(rim_px=3, multiple_of=8, halo_px=8)
+    restore.upscale(photo, 4, network, tile_px=tile_px)
+    assert (len(network.seen) == 1) == (tile_px is None)
+    assert network.seen[0][-2] == 56  # mirrored beyond its edges
 
 
 # -------------------------------------------------------------------------------------- refusals
