@@ -72,7 +72,7 @@ class DistilledPairs:
         """Enlarged photos and the teacher's answers, (count, 3, S, S), and noise (count, 1, S, S).
 
         A deterministic function of the pairs and the arguments. Photos in [0, 1]; the noise is
-        standard normal, one number for 8 x 8 px, as `MSSNetUpscaler.draw_noise` makes it.
+        enlarged as `MSSNetUpscaler.draw_noise` does it.
         """
         generator = torch.Generator().manual_seed(seed)
         side = self.size_px // FACTOR
@@ -84,9 +84,9 @@ class DistilledPairs:
         for index, (y, x), symmetry in zip(chosen, corners, turns, strict=True):
             small, noise, answer = self.pairs[index]
             # enlarged as MSSNetUpscaler does, and whole: a patch's own edges are no photo's edges
-            photo = F.interpolate(small[None].float() / 255, scale_factor=FACTOR, mode="bicubic")[0]
-            numbers = F.interpolate(noise[None].float(), scale_factor=FACTOR)[0]
-            pair = torch.cat([photo, answer.float() / 255, numbers])  # (7, 8H, 8W)
+            given = torch.cat([small.float() / 255, noise.float()])[None]
+            given = F.interpolate(given, scale_factor=FACTOR, mode="bicubic")[0]
+            pair = torch.cat([given[:3], answer.float() / 255, given[3:]])  # (7, 8H, 8W)
             patch = pair[:, y : y + self.size_px, x : x + self.size_px]
             rows.append(turned(patch, symmetry))
         enlarged, answers, noises = torch.stack(rows).split((3, 3, 1), 1)
@@ -96,8 +96,9 @@ class DistilledPairs:
 class DistillationLoss:
     """How far a student is from the teacher's answer.
 
-    In pixels, spectrum, colour, texture, a classifier's maps, and in means of 8 x 8 px: what the
-    small photo recorded. The early stages have MSSNet's own loss, and count little.
+    In pixels, spectrum, colour, texture, a classifier's maps, in means of 8 x 8 px (what the small
+    photo recorded), and in what repeats every 8 px (`losses.lattice`). The early stages have
+    MSSNet's own loss, and count little.
 
     autocast: in which the classifier runs. feature_weights: of the EfficientNet-Lite0 (default: the
     course's own).
@@ -119,7 +120,8 @@ class DistillationLoss:
         *early, answer = outputs
         loss = 0.1 * losses.paper_loss(early, sharp) / len(outputs)
         loss = loss + losses.paper_loss([answer], sharp) + 0.2 * F.l1_loss(answer, sharp)
-        loss = loss + 2.0 * losses.colour(answer, sharp) + 0.5 * losses.texture(answer, sharp)
+        loss = loss + 2.0 * losses.colour(answer, sharp) + 0.4 * losses.texture(answer, sharp)
+        loss = loss + 20.0 * losses.lattice(answer, sharp, FACTOR)
         loss = loss + 10.0 * F.avg_pool2d(answer - sharp, FACTOR).abs().mean()
         with self.autocast:
             return loss + 0.7 * losses.perceptual(self.feature_network, answer, sharp)

@@ -17,6 +17,7 @@ __all__ = [
     "bands",
     "colour",
     "fourier_l1",
+    "lattice",
     "paper_loss",
     "perceptual",
     "psnr_loss",
@@ -127,6 +128,16 @@ def texture(output: Tensor, sharp: Tensor) -> Tensor:
         x, y = (F.avg_pool2d(z.square(), window, window // 2).add(1e-6).sqrt() for z in (x, y))
         total = total + (x - y).abs().mean() / (y.mean() + 1e-3)
     return total / len(pairs)
+
+
+def lattice(output: Tensor, sharp: Tensor, period: int) -> Tensor:
+    """Mean absolute difference of what repeats every `period` pixels, over 4 x 4 periods.
+
+    A network without random numbers at full size can make texture of the right strength only by a
+    pattern of its own upsampling. Photographs have none of it.
+    """
+    phases = F.pixel_unshuffle(output - sharp, period)
+    return F.avg_pool2d(phases, 4, ceil_mode=True).abs().mean()
 
 
 def colour(output: Tensor, sharp: Tensor) -> Tensor:

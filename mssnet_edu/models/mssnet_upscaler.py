@@ -52,17 +52,17 @@ class MSSNetUpscaler(nn.Module):
         return F.interpolate(photo, scale_factor=factor, mode="bicubic", align_corners=False)
 
     def draw_noise(self, shape: tuple[int, ...], factor: int, seed: int) -> Tensor | None:
-        """Standard normal numbers, (N, 1, factor H, factor W), for a photo of shape (N, 3, H, W).
+        """Random numbers, (N, 1, factor H, factor W), for a photo of shape (N, 3, H, W).
 
-        One for each pixel of the small photo, repeated `factor` times in both directions: as if
-        that pixel had been recorded a little brighter or darker. The same seed gives the same
+        One standard normal number for each pixel of the small photo, as if that pixel had been
+        recorded a little brighter or darker; enlarged as the photo is. The same seed gives the same
         numbers, whatever the factor. None for a network without a noise channel.
         """
         if not self.network.config.noise:
             return None
         generator = torch.Generator().manual_seed(seed)
         numbers = torch.randn(shape[0], 1, *shape[2:], generator=generator)
-        return F.interpolate(numbers, scale_factor=factor)  # "nearest"
+        return self.enlarge(numbers, factor)
 
     def stages(
         self, photo: Tensor, factor: int = 8, seed: int = 0, features: bool = False

@@ -45,13 +45,8 @@ def test_a_seed_is_a_draw(realism):
 def test_one_number_is_drawn_for_each_recorded_pixel(realism, factor):
     noise = realism.draw_noise((2, 3, 50, 40), factor, 1)
     assert noise.shape == (2, 1, 50 * factor, 40 * factor)
-    numbers = noise[..., ::factor, ::factor]
-    repeated = numbers.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
-    assert torch.equal(noise, repeated)
-    assert len(numbers.unique()) > 3900
-    assert abs(float(numbers.mean())) < 0.05
-    assert float(numbers.std()) == pytest.approx(1, abs=0.05)
-    assert torch.equal(numbers, realism.draw_noise((2, 3, 50, 40), 4, 1)[..., ::4, ::4])
+    numbers = torch.randn(2, 1, 50, 40, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(noise, realism.enlarge(numbers, factor))
 
 
 def test_fidelity_has_no_draws(fidelity):
