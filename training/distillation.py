@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 FACTOR, SIDE_PX = 8, 384  # of the teacher's answers
-NOISE_SIGMA = 4 / 255  # twice as much makes grain, half as much hardly another answer
+NOISE_SIGMA = 4 / 255
 PAIRS_PER_SHARD = 16
 COPIES = (1.0, 0.5, 0.25)  # what people enlarge shows a whole face in a hundred pixels
 

@@ -105,7 +105,14 @@ CARDS = {
         "a classifier's maps (EfficientNet-Lite0), and means of 8 x 8 px.",
         "failures": (
             "Its detail is invented: nothing of what it adds to mssnet-x8-fidelity is evidence.",
-            "TO BE WRITTEN",
+            "Softer than its teacher, the chain rrdn-x8, then realesrgan-x4: lines are thicker, "
+            "texture is fainter, and where it cannot follow it stays as soft as "
+            "mssnet-x8-fidelity.",
+            "It has its teacher's habits, such as smooth skin and firm strands of hair. All its "
+            "draws have them, so what they agree on is no evidence.",
+            "Letters come out firmer, not more readable.",
+            "Smooth areas carry a faint weave, less than a grey level strong.",
+            "It learned from clean small photos at 8x alone: for less, its 8x answer is averaged.",
         ),
     },
 }
