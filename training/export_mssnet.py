@@ -96,13 +96,14 @@ CARDS = {
         "draws one of many possible answers; the seed picks which.",
         # Trained at 8x alone. Without 2 and 4 on offer, `upscale` averages its 8x answer down.
         "config": {"factors": [8], "takes_seed": True},
-        "trained_on": "Answers of the chain rrdn-x8, then realesrgan-x4 to small photos with a "
-        f"little noise: {CORPUS}, reduced by 8, with noise of 4 grey levels, the same for all "
+        "trained_on": f"{CORPUS}: not on themselves, but on what the chain rrdn-x8, then "
+        "realesrgan-x4 makes of them, reduced by 8, with noise of 4 grey levels, the same for all "
         "three colours. It is shown the small photo without the noise, enlarged by bicubic "
-        "interpolation, and the noise as a fourth channel, and learns which answer that noise "
-        "calls for. Began with the weights of mssnet-x8-fidelity. Graded by the distance to the "
-        "chain's answer: in pixels, spectra, colours, strength of texture in each place and band, "
-        "a classifier's maps (EfficientNet-Lite0), and means of 8 x 8 px.",
+        "interpolation, and the noise, enlarged likewise, as a fourth channel, and learns which "
+        "answer that noise calls for. Began with the weights of mssnet-x8-fidelity. Graded by the "
+        "distance to the chain's answer: in pixels, spectra, colours, strength of texture in each "
+        "place and band, a classifier's maps (EfficientNet-Lite0), means of 8 x 8 px, and what "
+        "repeats every 8 px.",
         "failures": (
             "Its detail is invented: nothing of what it adds to mssnet-x8-fidelity is evidence.",
             "Softer than its teacher, the chain rrdn-x8, then realesrgan-x4: lines are thicker, "
