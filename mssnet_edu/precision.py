@@ -2,10 +2,10 @@
 
 A bfloat16 number is a float32 without its last 16 bits: the same range, two to three digits.
 Processors with instructions for it multiply two to four times as many a second. `me.deblur` and
-`me.upscale` use it for convolutions; a restored photo then agrees with float32's to 46 dB and more
-(a test, on small photos; `maxim-gopro` below 128 px may fall to 46). What judges (metrics,
-features, classifiers), sums with the photo, back-projection, and a network that is called by hand
-stay in float32.
+`me.upscale` use it for convolutions; a restored photo then agrees with float32's to 48 dB and more
+(a test, on small photos; `maxim-gopro` below 128 px and `mssnet-x8-realism` may fall to 46). What
+judges (metrics, features, classifiers), sums with the photo, back-projection, and a network that is
+called by hand stay in float32.
 """
 
 import contextlib
