@@ -58,5 +58,5 @@ def test_the_timeline_and_the_scores_are_shown(code_cell, shot):
     expect(timeline).to_be_visible()
     shot("notebook_07_timeline", timeline)
     table = code_cell("selection.compare(").locator("table")
-    expect(table.locator("tbody tr")).to_have_count(9)
+    expect(table.locator("tbody tr")).to_have_count(11)
     shot("notebook_07_scores", table)
