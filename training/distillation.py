@@ -97,7 +97,7 @@ class DistillationLoss:
     """How far a student is from the teacher's answer.
 
     In pixels, spectrum, colour, texture, a classifier's maps, in means of 8 x 8 px (what the small
-    photo recorded), and in what repeats every 8 px (`losses.lattice`). The early stages have
+    photo recorded), and in what repeats every 8 px (`losses.checkerboard`). The early stages have
     MSSNet's own loss, and count little.
 
     autocast: in which the classifier runs. feature_weights: of the EfficientNet-Lite0 (default: the
@@ -121,7 +121,7 @@ class DistillationLoss:
         loss = 0.1 * losses.paper_loss(early, sharp) / len(outputs)
         loss = loss + losses.paper_loss([answer], sharp) + 0.2 * F.l1_loss(answer, sharp)
         loss = loss + 2.0 * losses.colour(answer, sharp) + 0.4 * losses.texture(answer, sharp)
-        loss = loss + 20.0 * losses.lattice(answer, sharp, FACTOR)
+        loss = loss + 20.0 * losses.checkerboard(answer, sharp, FACTOR)
         loss = loss + 10.0 * F.avg_pool2d(answer - sharp, FACTOR).abs().mean()
         with self.autocast:
             return loss + 0.7 * losses.perceptual(self.feature_network, answer, sharp)

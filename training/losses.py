@@ -15,9 +15,9 @@ from mssnet_edu.models.classifier import EfficientNetLite0
 __all__ = [
     "LOSSES",
     "bands",
+    "checkerboard",
     "colour",
     "fourier_l1",
-    "lattice",
     "paper_loss",
     "perceptual",
     "psnr_loss",
@@ -130,11 +130,11 @@ def texture(output: Tensor, sharp: Tensor) -> Tensor:
     return total / len(pairs)
 
 
-def lattice(output: Tensor, sharp: Tensor, period: int) -> Tensor:
+def checkerboard(output: Tensor, sharp: Tensor, period: int) -> Tensor:
     """Mean absolute difference of what repeats every `period` pixels, over 4 x 4 periods.
 
     A network without random numbers at full size can make texture of the right strength only by a
-    pattern of its own upsampling. Photographs have none of it.
+    pattern of its own upsampling. Photographs have none of it (Odena et al. 2016).
     """
     phases = F.pixel_unshuffle(output - sharp, period)
     return F.avg_pool2d(phases, 4, ceil_mode=True).abs().mean()

@@ -88,12 +88,14 @@ def test_muon_takes_orthogonal_steps(bf16):
     assert norm == pytest.approx(0.1, rel=0.4)
 
 
-def test_lattice_sees_what_repeats_and_not_what_is_random():
+def test_checkerboard_sees_what_repeats_and_not_what_is_random():
     sharp = torch.rand(2, 3, 64, 64)
     woven = torch.zeros(64, 64)
     woven[::4, ::4] = 0.1
     grain = woven.flatten()[torch.randperm(64 * 64)].view(64, 64)  # as strong, nowhere twice
-    assert losses.lattice(sharp, sharp, 8) == 0
-    assert losses.lattice(sharp + woven, sharp, 8) == pytest.approx(float(woven.mean()), rel=1e-3)
-    pattern, noise = (losses.lattice(sharp + x - x.mean(), sharp, 8) for x in (woven, grain))
+    assert losses.checkerboard(sharp, sharp, 8) == 0
+    assert losses.checkerboard(sharp + woven, sharp, 8) == pytest.approx(
+        float(woven.mean()), rel=1e-3
+    )
+    pattern, noise = (losses.checkerboard(sharp + x - x.mean(), sharp, 8) for x in (woven, grain))
     assert pattern > 1.8 * noise

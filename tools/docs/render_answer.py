@@ -108,7 +108,7 @@ single old photo does not have.
   trained on it. But here no detail waits to be dug out: what it adds, it has learned from other
   photographs. The course trained the same design twice for this use: once to be faithful and once
   to look real (notebook 04). Both have to fill in 63 of 64 numbers. The first fills them in softly.
-  The second imitates a bolder pair of networks, and gets about half as crisp. The sharp picture on
+  The second imitates a bolder pair of networks, and is softer than they are. The sharp picture on
   this page was made by that pair itself, two networks of other authors, one after the other: a
   careful one, and one that was trained against a judge, a third network that had to tell
   photographs from made-up pictures.
