@@ -306,6 +306,8 @@ other[..., 1::2] -= 0.05  # odd columns
     wrong={
         "answer": "itself",
         "original": "nobody photographed",
+        "0.999 * original + 0.001 * answer": "nobody photographed",
+        "original + 0.0003": "nobody photographed",
         "answer + 0.05": "brighter",
         "answer - 0.1 * (torch.arange(answer.shape[-1]) % 2)": "darker",
         "answer + torch.tensor([0.05, -0.05, 0])[:, None, None]": "colours",
