@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # matplotlib is slow to import, and most figures do without
 
 __all__ = ["axes", "figure", "spectrum"]
 
+LEAST = 0.6  # of its width, on a phone: there a chart scrolls, and its letters stay readable
+
 
 def axes(
     columns: int = 1, rows: int = 1, width_px: int = 720, height_px: int | None = 380
@@ -65,7 +67,7 @@ def figure(fig: "MatplotlibFigure", alt: str, caption: str | None = None) -> Fig
     fig.savefig(stream, format="png", dpi=2 * fig.dpi, bbox_inches="tight", pad_inches=0.06)
     png = stream.getvalue()
     width, height = (side // 2 for side in struct.unpack(">II", png[16:24]))  # PNG's own header
-    content = look.html.img(look.png_url(png), alt, width, height)
+    content = look.html.img(look.png_url(png), alt, width, height, least=round(LEAST * width))
     return Figure(look.html.card(content, alt, caption), alt)
 
 

@@ -15,7 +15,7 @@ __all__ = ["workflow"]
 
 PHOTO_PX = 150  # input and output
 STAGE_PX = 84  # what each scale of an MSSNet gives
-THUMBNAIL_PX = 72  # between the steps
+THUMBNAIL_PX = 96  # between the steps
 
 html = look.macros("diagram")
 

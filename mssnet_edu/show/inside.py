@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mssnet_edu.show import charts, look
+from mssnet_edu.show import charts, figures, look
 from mssnet_edu.show.colormaps import diverging, rgb
 from mssnet_edu.show.look import Figure
 from mssnet_edu.show.widgets.sliders import Sliders, sliders
@@ -27,12 +27,14 @@ VERDICTS = {
 }
 
 
-def feature_viewer(model: "MSSNet", photo: torch.Tensor, alt: str | None = None) -> Sliders:
+def feature_viewer(
+    model: "MSSNet", photo: torch.Tensor, alt: str | None = None, channel: int = 1
+) -> Sliders:
     """Choose a stage, a side of its U-Net, a level and a channel, and see that feature map.
 
     model: an MSSNet. photo: (3, H, W), sRGB in [0, 1]. Left the chosen map, right all maps of that
     level with the chosen one framed. Grey is zero, green above, violet below; each level has its
-    own scale. Returns the widget, with its four `controls`.
+    own scale. channel: the one to begin with, from 1. Returns the widget, with its four `controls`.
 
     >>> from mssnet_edu.mssnet import MSSNet, MSSNetConfig
     >>> viewer = feature_viewer(MSSNet(MSSNetConfig(4, 4, 4)), torch.rand(3, 32, 32))
@@ -47,7 +49,7 @@ def feature_viewer(model: "MSSNet", photo: torch.Tensor, alt: str | None = None)
     def maps(stage, side, level):
         return getattr(features[stage], side)[level - 1]
 
-    def show(stage=stages[0], side="decoder", level=1, channel=1):
+    def show(stage=stages[0], side="decoder", level=1, channel=channel):
         channels = maps(stage, side, level)
         index = min(channel, len(channels)) - 1
         return _feature_figure(channels, index, f"{stage}, {side}, level {level}")
@@ -85,7 +87,8 @@ def _feature_figure(features, chosen, where):
         look.Cell(look.picture(sheet, sheet_px, all_channels), sheet_px, where, all_channels),
     ]
     alt = f"Feature maps of {where}: channel {chosen + 1} of {channels}, and all of them."
-    return look.grid(cells, 2, alt)
+    # beside, not one grid: a phone stacks them, and the sheet of small maps stays large
+    return figures.beside(*(look.grid([cell], 1, cell.title) for cell in cells), alt=alt)
 
 
 def _contact_sheet(maps, chosen):
