@@ -210,7 +210,7 @@ class Trainer:
             if recipe.task == "deblur" and self.step >= WARM_UP_STEPS:
                 self.curriculum.update(count, self.group)
             blur = (self.curriculum.difficulty, recipe.stretch, recipe.non_uniform)
-            options = blur if isinstance(self.pairs, PairMaker) else ()
+            options = () if recipe.task == "distil" else blur
             self._prefetched = turn, self.pairs.batch(count, seed, *options)
         # every eighth pair: enlargement pairs lie sorted by their factor
         return [x[place::ahead] for x in self._prefetched[1]]
