@@ -241,4 +241,6 @@ def compare(
     for sentence, values in likely.items():
         if any(map(same, values if isinstance(values, tuple) else (values,))):
             raise Mistake(case + sentence)
+    if isinstance(right, float) and actual % 1 and actual in (round(right, 2), round(right, 3)):
+        raise Mistake(f"{case}That is right, but rounded. Leave the number as it is.")
     raise Mistake(case + otherwise)

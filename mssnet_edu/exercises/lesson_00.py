@@ -99,6 +99,7 @@ def invented_share(factor):
         "lambda factor: 1 - 1 // factor**2": "whole numbers",
         "lambda factor: factor**2 / (factor**2 - 1)": "upside down",
         "lambda factor: 1 - 1 / factor**3": "Draw one",
+        "lambda factor: round(1 - 1 / factor**2, 3)": "rounded",
         "63 / 64": "the function itself",
     },
 )
@@ -244,6 +245,12 @@ def _another(answer):
                 f"The means are right, but the numbers go from {low:.2f} to {high:.2f}. A photo "
                 "ends at 0 and 1, and what lies beyond is cut off: add less."
             )
+        clipped = (other == 0) | (other == 1)
+        if (clipped & (squares != other)).float().mean() > 0.01:
+            return (
+                "Your picture is cut off at 0 and 1, and that changes the mean of those blocks. "
+                "Add less, so that nothing has to be cut off."
+            )
         if abs(shift) > 0.003:
             how = "brighter" if shift > 0 else "darker"
             return (
@@ -312,6 +319,7 @@ other[..., 1::2] -= 0.05  # odd columns
         "answer - 0.1 * (torch.arange(answer.shape[-1]) % 2)": "darker",
         "answer + torch.tensor([0.05, -0.05, 0])[:, None, None]": "colours",
         "answer + (torch.arange(answer.shape[-1]) % 2 * 2 - 1)": "beyond is cut off",
+        "(answer + 0.3 * (torch.arange(answer.shape[-1]) % 2 * 2 - 1)).clamp(0, 1)": "cut off at",
         "answer + 0.2 * ((torch.arange(answer.shape[-1]) % 3) - 1)": "mean of every block",
         "answer.roll(1, -1)": "mean of every block",
         "me.degrade.enlarge(small_cat, 8)": "mean of every block",

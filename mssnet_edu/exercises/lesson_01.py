@@ -147,9 +147,10 @@ def _jerk_kernel(answer):
     if not math.isfinite(total) or (kernel < 0).any():
         return "A kernel holds shares of light: none is negative, and all are finite."
     if not is_close(total, 1, absolute=5e-3):
+        not_seconds = " not seconds," if is_close(total, 0.1) else ""
         return (
             f"The kernel sums to {total:.4g}, so the photo would come out {total:.4g} times as "
-            "bright. Write shares of the exposure, not seconds."
+            f"bright. Write shares of the exposure,{not_seconds} which together are 1."
         )
     places = [round(x, 2) for x in kernel.tolist()]
     sentences = {
@@ -258,12 +259,15 @@ def _seen_frequency(answer):
             "Only whole turns leave no trace, not half ones: 0.7 turns look like 0.3.": (
                 turns % 0.5
             ),
-            "The nearest whole number of turns is not always 1 or the next: it may be 0.": (
+            f"Here the stripe makes {turns:.4g} turns, and the nearest whole number is "
+            f"{round(turns)}. It is not always 1.": (
                 1 - turns,
                 turns - 1,
                 abs(1 - turns),
                 1 - turns % 1,
+                0.5 - abs(0.5 - turns),
             ),
+            "Stripes that are too fine do not vanish. They come back as coarser ones.": 0,
             "Here they got coarser. In larger pixels, the same stripe is finer: it goes "
             "through more of its cycle from one pixel to the next.": (f / step),
         }
@@ -319,6 +323,8 @@ def seen_frequency(cycles_per_px, step):
         "lambda f, step: f * step % 0.5": "not half ones",
         "lambda f, step: min(f * step, 1 - f * step)": "not always 1",
         "lambda f, step: round(f * step)": "How many turns",
+        "lambda f, step: f * step if f * step <= 0.5 else 1 - f * step": "not always 1",
+        "lambda f, step: f * step if f * step <= 0.5 else 0": "do not vanish",
         "lambda f: f": "TypeError",
     },
 )

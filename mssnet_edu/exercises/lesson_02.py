@@ -53,7 +53,8 @@ def _work_share(answer):
                 right[scale] / 6,
                 right[scale] / UNETS[scale] / 6,
             ),
-            "This compares with S3 alone. Divide by the work of all three.": (right[scale] / 3),
+            "This compares with S3 alone, or with six, and takes half the side for half the "
+            "pixels. Divide by the work of all three.": (right[scale] / 3, lines[scale] / 6),
             "Of a smaller grid, a U-Net sees fewer pixels, not more: `side` is multiplied.": (
                 _share(fewer, scale),
                 fewer[scale],
@@ -109,6 +110,8 @@ def work_share(scale):
         "lambda s: unets[s] * side[s] / sum(unets[t] * side[t] for t in unets)": "half as high",
         "lambda s: side[s] ** 2 / sum(v**2 for v in side.values())": "S2 has two",
         "lambda s: unets[s] / 6": "counts U-Nets",
+        "lambda s: unets[s] * side[s] / 6": "half the side",
+        "lambda s: round(solved(s), 2)": "rounded",
         "lambda s: unets[s] * side[s] ** 2": "work itself",
         "lambda s: 100 * unets[s] * side[s] ** 2 / 3.5625": "per cent",
         "lambda s: unets[s] * side[s] ** 2 / sum(unets.values())": "per U-Net",
@@ -136,7 +139,7 @@ def _pictures(errors, height=16, width=20):
 
 
 def _numbers(value, name):
-    if isinstance(value, torch.Tensor) and value.dim() == 1:
+    if getattr(value, "ndim", None) == 1:  # a tensor, or numpy's
         value = value.tolist()
     if not isinstance(value, list | tuple):
         raise Mistake(f"{name} is {describe(value)}; expected a list of numbers.")
@@ -203,7 +206,7 @@ GAINS = Exercise(
 `pictures` is a list of seven pictures of one size: the blurred photo, then one for each of six
 stages. `truth` is the sharp photo. `me.metrics.psnr(picture, truth)` says in dB how close a picture
 is to it. (The real S1-U1 is half as wide. To try your function on `results`, enlarge that one
-first: `me.degrade.enlarge(photo, 2)`.)
+first: `me.degrade.enlarge(results["S1-U1"].photo, 2)`; the others are `results[name].photo`.)
 
 **Your turn.** Complete the function. It returns a list of six numbers: how many dB each stage
 gained over the picture before it.
@@ -268,6 +271,7 @@ def _error_removed(answer):
         signed = ((restored - truth).mean() / (blurred - truth).mean()).item()
         moved = ((restored - blurred).square().mean() / before).item()
         right = 1 - after / before
+        db = [metrics.psnr(one, truth) for one in (blurred, restored)]
         likely = {
             "This is the share that is left. The question is which share is gone.": (1 - right),
             "This compares the errors themselves. The dB of this course count their squares.": (
@@ -278,10 +282,14 @@ def _error_removed(answer):
                 1 - signed,
                 1 - signed**2,
             ),
-            "This is the gain in dB. A share compares two mean squared errors.": (
-                metrics.psnr(restored, truth) - metrics.psnr(blurred, truth)
-            ),
+            "This is the gain in dB. A share compares two mean squared errors.": (db[1] - db[0]),
             PER_CENT: 100 * right,
+            "dB are logarithms: a share of the dB is no share of the error. Compare the two mean "
+            "squared errors.": (db[1] / db[0] - 1, 1 - db[0] / db[1]),
+            "A share of what? Compare what is left with the blurred photo's error: divide.": (
+                1 - after
+            ),
+            "Mind the brackets: `(before - after) / before`.": before - after / before,
             "This measures how much the network changed. A change can also be wrong: compare "
             "both pictures with the truth.": (moved, 1 - moved),
             "This is the error that is gone. Divide it by the blurred photo's.": (before - after),
@@ -344,6 +352,11 @@ def error_removed(blurred, restored, truth):
         "lambda b, r, t: 1 - (((r - t) ** 2).mean() / ((b - t) ** 2).mean()) ** 0.5": "squares",
         "lambda b, r, t: -solved(b, r, t)": "wrong way round",
         "lambda b, r, t: abs(solved(b, r, t))": "wrong way round",
+        "lambda b, r, t: me.metrics.psnr(r, t) / me.metrics.psnr(b, t) - 1": "share of the dB",
+        "lambda b, r, t: 1 - ((r - t) ** 2).mean()": "what is left",
+        "lambda b, r, t: ((b - t) ** 2).mean() - ((r - t) ** 2).mean() / ((b - t) ** 2).mean()": (
+            "brackets"
+        ),
         "lambda b, r, t: r - b": "expected a number",
     },
 )

@@ -131,7 +131,7 @@ def shrink(photo, factor):
 
 
 def _sees(answer):
-    for layers, shrink in ((10, 4), (10, 1), (3, 2), (1, 1), (6, 3)):
+    for layers, shrink in ((8, 5), (10, 4), (10, 1), (3, 2), (1, 1), (6, 3)):
         returned_px = as_number(call(answer, layers, shrink), f"sees_px({layers}, {shrink})")
         grid_px = 2 * layers + 1
         likely = {
@@ -211,6 +211,8 @@ def sees_px(layers, shrink):
         "lambda n, s: (2 * n + 1) * 4": "Use `shrink`",
         "lambda n, s: 3**n * s": "overlap",
         "lambda n, s: n + s": "one layer on the full grid",
+        "lambda n, s: 3 * s + 2 * (n - 1)": "one layer on the full grid",
+        "lambda n, s: (2 * n + 1) * 2**s": "one layer on the full grid",
         "84": "the function itself",
     },
 )
@@ -238,6 +240,7 @@ CASES = (  # full and without: gains in dB, one for each seed
     ([1.00, 1.40, 1.10, 1.20], [1.45, 1.81, 1.60, 1.42]),  # only one difference is too small
     ([1.00, 1.01, 1.02], [0.90, 1.10, 0.90]),  # large, but of both signs
     ([1.30, 1.10], [1.00, 0.85]),
+    ([1.00, 1.10], [1.30, 1.15]),  # sorted, other seeds would meet
 )
 
 
@@ -302,8 +305,8 @@ def _luck(answer):
     verdicts = []
     for full, without in CASES:
         verdict = call(answer, full, without)
-        if isinstance(verdict, torch.Tensor) and verdict.numel() == 1:
-            verdict = verdict.item()
+        if getattr(verdict, "size", None) == 1 or getattr(verdict, "numel", int)() == 1:
+            verdict = verdict.item()  # numpy's, or torch's
         if not isinstance(verdict, bool | int) or verdict not in (0, 1):
             return f"Your function returned {describe(verdict)}; expected True or False."
         verdicts.append(int(verdict))
@@ -371,6 +374,7 @@ def more_than_luck(full, without):
         "(abs(f[0] - f[1]), [b - a for a, b in zip(f, w)])": "should be",
         "lambda f, w: (lambda s, d: all(x >= s for x in d) or all(x <= -s for x in d))"
         "(max(f) - min(f), [b - a for a, b in zip(f, w)])": "should be False",
+        "lambda f, w: solved(sorted(f), sorted(w))": "should be False",
         "lambda f, w: True": "should be False",
         "lambda f, w: 0.3": "True or False",
         "lambda f, w: not (all(b - a > max(f) - min(f) for a, b in zip(f, w)) or "

@@ -4,7 +4,15 @@ import torch
 
 from mssnet_edu import degrade
 from mssnet_edu.exercises import Exercise
-from mssnet_edu.exercises.check_helpers import as_number, as_photo, call, compare, is_close, random
+from mssnet_edu.exercises.check_helpers import (
+    Mistake,
+    as_number,
+    as_photo,
+    call,
+    compare,
+    is_close,
+    random,
+)
 
 __all__ = ["EXERCISES"]
 
@@ -202,6 +210,10 @@ def safest(candidates, chances):
 
 
 ALIKE = "Dark and light are not equally likely."
+ROUNDED = (
+    "That is half-way between the two. If you wrote down ten values, the share was rounded: ask "
+    "only which of the two is more frequent."
+)
 
 
 def _painted(answer):
@@ -219,7 +231,7 @@ def _painted(answer):
             likely = {
                 "That is the mean. L1 is kept smallest by the median: which value leads?": mean,
                 "That is the rarer of the two values. The median is the other one.": rare,
-                ALIKE: (dark + light) / 2,
+                (ROUNDED if abs(share - 0.5) < 0.1 else ALIKE): (dark + light) / 2,
                 "That is a share. A brightness is asked for: `dark` or `light`.": share,
             }
             compare(returned, often, likely, f"{often:.3g} is right.", case=case)
@@ -301,14 +313,24 @@ def painted(share, dark, light, loss):
 # --- 04-d -----------------------------------------------------------------------------------------
 
 
+NO_ROOT = (
+    "The square has come out below 0, and there is no root of it: `max(0, …)` first, then the root."
+)
+
+
 def _floor(answer):
     cases = ((5, 3, 4), (10, 6, 16), (8, 8, 3), (6, 2, 9), (7, 3, 2), (9, 2.5, 10))
     for one, mean_of_n, n in cases:
         squared = (n * mean_of_n**2 - one**2) / (n - 1)
         right = max(0, squared) ** 0.5
-        returned = call(answer, one, mean_of_n, n)
-        if isinstance(returned, complex):
-            return "The square has come out below 0, and its root is no distance: `max(0, …)`."
+        try:
+            returned = call(answer, one, mean_of_n, n)
+        except Mistake:
+            if squared >= 0:
+                raise
+            return NO_ROOT
+        if squared < 0 and (isinstance(returned, complex) or returned != returned):  # nan
+            return NO_ROOT
         returned = as_number(returned, "What your function returns")
         likely = {
             "That is its square: take the root.": (max(0, squared), squared),
@@ -372,14 +394,16 @@ def floor(one, mean_of_n, n):
 """,
     check=_floor,
     why="Two measurements tell what a thousand draws would show. Use it on the numbers of this "
-    "notebook's curve: the floor is how far the two networks disagree in the mean.",
+    "notebook's curve, `floor(to_fidelity[0], to_fidelity[-1], 16)`: the floor is how far the two networks disagree in the mean.",
     wrong={
         "lambda one, m, n: (n * m**2 - one**2) / (n - 1)": "take the root",
         "lambda one, m, n: m": "n-th",
         "lambda one, m, n: max(0, (one**2 - m**2) * n / (n - 1)) ** 0.5": "spread",
         "lambda one, m, n: one / n**0.5": "takes the floor for 0",
         "lambda one, m, n: abs((n * m**2 - one**2) / (n - 1)) ** 0.5": "the floor is 0",
-        "lambda one, m, n: ((n * m**2 - one**2) / (n - 1)) ** 0.5": "no distance",
+        "lambda one, m, n: ((n * m**2 - one**2) / (n - 1)) ** 0.5": "below 0",
+        "lambda one, m, n: max(0, ((n * m**2 - one**2) / (n - 1)) ** 0.5)": "then the root",
+        "lambda one, m, n: torch.tensor((n * m**2 - one**2) / (n - 1)).sqrt()": "then the root",
         "lambda one, m, n: (n * m - one) / (n - 1)": "squares that add up",
         "lambda one, m, n: max(0, (n * m**2 - one**2) / n) ** 0.5": "divided by n",
         "lambda one, m, n: max(0, n * m**2 - one**2) ** 0.5": "divide",

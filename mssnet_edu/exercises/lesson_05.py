@@ -35,6 +35,8 @@ def _similar(answer):
                 dots / lengths**2,
                 dots / chosen.norm() ** 2,
             ),
+            "`a / b * c` divides by b and multiplies by c. Put brackets around the two lengths: "
+            "`a / (b * c)`.": dots / lengths * chosen.norm(),
             "This divides by the length of the whole map. Each cell's vector has its own: "
             "`features.norm(dim=0)`.": (
                 dots / features.norm(),
@@ -107,6 +109,7 @@ def similar_to(features, row, column):
         "lambda f, r, c: (f - f[:, r, c][:, None, None]).norm(dim=0)": "distance",
         "lambda f, r, c: 1 - solved(f, r, c)": "distance",
         "lambda f, r, c: solved(f, r, c) / len(f)": "summed",
+        "lambda f, r, c: solved(f, r, c) * f[:, r, c].norm() ** 2": "brackets around",
         "lambda f, r, c: solved(f, r, c).abs()": "keep the sign",
         "lambda f, r, c: solved(f, c, r)": "mixed up",
         "lambda f, r, c: solved(f, 0, 0)": "do not matter",
@@ -363,6 +366,10 @@ def _find(answer):
                 column * cell_px + 0.5,
                 row * cell_px + 0.5,
             ],
+            "14 pixels is a patch of the network's own 224. Here a cell is `size_px / n` wide.": (
+                (column + 0.5) * 14,
+                (row + 0.5) * 14,
+            ),
             "`features` has (channels, n, n): n is the last of its sizes, and not always 8.": (
                 *(middle(best, c, c) for c in (channels, 8, 14, 16)),
                 *(middle(best, n, c) for c in (channels, 8, 14, 16)),
@@ -433,6 +440,7 @@ def find(features, wanted, size_px):
         "lambda f, w, s: solved(f, w, s // f.shape[1] * f.shape[1])": "`//`",
         "lambda f, w, s: int((f * w[:, None, None]).sum(0).argmax())": "two numbers",
         "lambda f, w, s: (1.0, 2.0)": "The place was to be",
+        "lambda f, w, s: [v / s * f.shape[1] * 14 for v in solved(f, w, s)]": "of the network's own",
     },
 )
 

@@ -133,7 +133,9 @@ def _draw_kept_band(ax, factor):
     side = 1 / factor
     corner = (-side / 2, -side / 2)
     ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="#7cc4ff", linewidth=2))
-    label = ax.text(0, 0.47, f"left after 1/{factor}", color="#7cc4ff", ha="center", va="top")
+    label = ax.text(
+        0, side / 2 + 0.02, f"left after 1/{factor}", color="#7cc4ff", ha="center", va="bottom"
+    )
     label.set_bbox({"facecolor": "#000000b0", "edgecolor": "none", "pad": 2})
 
 

@@ -55,17 +55,19 @@ def stage_player(
     photo: torch.Tensor,
     truth: torch.Tensor | None = None,
     alt: str | None = None,
+    step: int = 0,
 ) -> StagePlayer:
     """Run MSSNet once and step through its stages: picture so far, what was changed, the gain.
 
-    It opens on the photo, and a stage's bar appears when the learner has come to it.
+    A stage's bar appears when the learner has come to it.
 
     model: an MSSNet, as `me.load_model("mssnet-deblur")` gives; anything with `stages(photo)` that
     yields results with name, scale, photo, residual and seconds. photo: (3, H, W), sRGB in [0, 1].
     truth: the sharp original, the same size, if it is known. Then each stage tells its PSNR and how
     much that is above the blurred photo's; without it, how much the stage changed the one before.
     S1 answers at half size, and is measured there. alt: what there is to see, for readers who
-    cannot. Works by buttons, slider and keyboard, and without a kernel: all pictures are inside.
+    cannot. step: where it opens, from 0, the photo, to 6, the last stage. Works by buttons, slider
+    and keyboard, and without a kernel: all pictures are inside.
     Returns the widget. Raises PhotoError for unequal sizes, TypeError for a model without stages.
 
     >>> from mssnet_edu.mssnet import MSSNet, MSSNetConfig
@@ -107,6 +109,7 @@ def stage_player(
         )
     widget = StagePlayer(
         steps=steps,
+        step=step,
         width=look.display_widths([photo], WIDTH_PX, 460)[0],
         shape=list(look.size_of(photo)),
         bars=(
