@@ -394,7 +394,8 @@ def floor(one, mean_of_n, n):
 """,
     check=_floor,
     why="Two measurements tell what a thousand draws would show. Use it on the numbers of this "
-    "notebook's curve, `floor(to_fidelity[0], to_fidelity[-1], 16)`: the floor is how far the two networks disagree in the mean.",
+    "notebook's curve, `floor(to_fidelity[0], to_fidelity[-1], 16)`: the floor is how far the two "
+    "networks disagree in the mean.",
     wrong={
         "lambda one, m, n: (n * m**2 - one**2) / (n - 1)": "take the root",
         "lambda one, m, n: m": "n-th",

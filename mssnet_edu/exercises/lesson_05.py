@@ -366,10 +366,10 @@ def _find(answer):
                 column * cell_px + 0.5,
                 row * cell_px + 0.5,
             ],
-            "14 pixels is a patch of the network's own 224. Here a cell is `size_px / n` wide.": (
+            "14 pixels is a patch of the network's own 224. Here a cell is `size_px / n` wide.": [
                 (column + 0.5) * 14,
                 (row + 0.5) * 14,
-            ),
+            ],
             "`features` has (channels, n, n): n is the last of its sizes, and not always 8.": (
                 *(middle(best, c, c) for c in (channels, 8, 14, 16)),
                 *(middle(best, n, c) for c in (channels, 8, 14, 16)),
@@ -440,7 +440,7 @@ def find(features, wanted, size_px):
         "lambda f, w, s: solved(f, w, s // f.shape[1] * f.shape[1])": "`//`",
         "lambda f, w, s: int((f * w[:, None, None]).sum(0).argmax())": "two numbers",
         "lambda f, w, s: (1.0, 2.0)": "The place was to be",
-        "lambda f, w, s: [v / s * f.shape[1] * 14 for v in solved(f, w, s)]": "of the network's own",
+        "lambda f, w, s: [v / s * f.shape[1] * 14 for v in solved(f, w, s)]": "network's own",
     },
 )
 
