@@ -57,6 +57,12 @@ def _make_consistent(answer):
             f"{agrees} for. The three colours are missing different amounts: keep them apart.": (
                 large + squares(missing.mean(0, keepdim=True).expand_as(missing))
             ),
+            "This takes the old means away. Where do the new ones come in?": (
+                large - squares(degrade.downscale(large, 8)),
+            ),
+            "The small photo is added, but the old means are still there: add what is *missing*.": (
+                large + squares(small),
+            ),
             "This is the correction alone. Add it to the answer.": squares(missing),
         }
         otherwise = (
@@ -114,6 +120,8 @@ def make_consistent(answer, small):
         "lambda a, s: (a + solved(a, s)) / 2": "45 are asked for",
         "lambda a, s: me.degrade.enlarge(s, 8)": "asked for",
         "lambda a, s: me.hallucination.back_project(me.degrade.enlarge(s, 8), s)": "own detail",
+        "lambda a, s: a - me.degrade.resample(me.degrade.downscale(a, 8), a.shape[-2:], "
+        '"nearest")': "old means away",
         "lambda a, s: s": "shape",
     },
 )
@@ -159,6 +167,9 @@ def _invented_energy(answer):
                 float(invented.abs().sum() / flat.abs().sum())
             ),
             "Energy is the sum of squares; you have taken a root.": right**0.5,
+            "Each recorded pixel stands for `factor ** 2` pixels of the mosaic.": (
+                1 - float(recorded.square().sum()) / factor**2 / total,
+            ),
             "This compares invented with recorded. Divide by the whole, which is both.": (
                 energy / float(recorded.square().sum())
             ),
@@ -225,6 +236,7 @@ def invented_energy(large, factor):
         "lambda large, factor: 1 / (1 / solved(large, factor) - 1)": "which is both",
         "lambda large, factor: 1 / solved(large, factor)": "upside down",
         "lambda large, factor: solved(large, 8)": "`factor`",
+        "lambda large, factor: 1 - (1 - solved(large, factor)) / factor**2": "stands for",
         "lambda large, factor: large": "expected a number",
     },
 )
@@ -290,6 +302,13 @@ def _doubt(answer):
             "These are distances without their signs. Square them, and take the root last.": mean(
                 away.abs().mean(0)
             ).mean(0),
+            "The mean over all answers is one picture, `answers.mean(0)`, not one number.": (
+                root(answers.mean()),
+            ),
+            "This is the distance from one extreme to the other. Measure from the mean.": (
+                mean(answers.amax(0) - answers.amin(0)).mean(0),
+                mean((answers.amax(0) - answers.amin(0)).square()).mean(0).sqrt(),
+            ),
             "The colours are added up. Take the mean over them.": (
                 right * 3**0.5,
                 right * wider * 3**0.5,
@@ -362,6 +381,11 @@ def doubt(answers):
         ".sqrt()": "one of the answers",
         "lambda answers: me.degrade.downscale(((answers - answers.median(0).values) ** 2).mean(0), "
         "8).mean(0).sqrt()": "from the median",
+        "lambda answers: me.degrade.downscale(((answers - answers.mean()) ** 2).mean(0), 8).mean(0)"
+        ".sqrt()": "one picture",
+        "lambda answers: me.degrade.downscale(answers.amax(0) - answers.amin(0), 8).mean(0)": (
+            "one extreme"
+        ),
     },
 )
 

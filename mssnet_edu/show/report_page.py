@@ -29,7 +29,7 @@ class Report(look.Figure):
     """What `report` returns: a figure that shows itself. `page` is the whole file, as text.
 
     answer, candidates, trust_map: what was computed on the way. verdict: (kind, share, what it is)
-    of what was recorded, agreed upon and invented. path: where it was written.
+    of what was recorded, what invented, and where the doubt is least. path: where it was written.
     """
 
     def __init__(
@@ -160,10 +160,11 @@ def _summarize(photo, name, candidates, trust_map):
         f"numbers were not recorded but invented; they carry "
         f"{100 * shares.energy_invented_share:.1f} % of its energy. Made small again, it agrees "
         f"with the photo {_agreement(agreement_db)}, {agrees}. So do {len(candidates) - 1} other "
-        f"answers, which look different. From their disagreement, an error of up to {THRESHOLD} "
-        f"grey levels of 255 is to be expected in {trusted:.0f} % of the picture: there, trust "
-        "light, colour and large shapes. (This was measured on clean photographs; of an old or "
-        f"noisy one, expect more.) The doubt is largest {_worst_place(trust_map.expected)}. Do not "
+        f"answers, which look different. In {trusted:.0f} % of the picture they differ least: "
+        f"there, an error of up to {THRESHOLD} grey levels of 255 is to be expected, elsewhere "
+        "more. Trust light, colour and large shapes only. (This was measured on clean "
+        "photographs; of an old or noisy one, expect more.) The doubt is largest "
+        f"{_worst_place(trust_map.expected)}. Do not "
         "read letters, numbers or faces in it, least of all in what is covered below, and never "
         "use them as evidence."
     )
@@ -178,15 +179,15 @@ def _verdict(photo, answer, trust_map):
     return [
         ("recorded", f"{recorded:.1f} % of the numbers", f"those of {size[0]} × {size[1]} pixels"),
         (
-            "agreed upon",
-            f"{agreed:.0f} % of the picture",
-            "there the answers differ so little that an error of no more than "
-            f"{THRESHOLD} grey levels is expected: guessed, and likely to be about right",
-        ),
-        (
             "invented",
             f"{100 - recorded:.1f} % of the numbers",
             f"they carry {100 * shares.energy_invented_share:.1f} % of the energy: fine detail",
+        ),
+        (
+            "least doubtful",
+            f"{agreed:.0f} % of the picture",
+            f"there the answers differ so little that an error of up to {THRESHOLD} grey levels is "
+            "expected: guessed all the same, and often further off than that",
         ),
     ]
 
@@ -226,6 +227,7 @@ def _figures(photo, name, candidates, trust_map):
     answer, start = candidates[name], hallucination.pseudo_inverse(photo)
     agreement_db = {n: metrics.consistency_db(other, photo) for n, other in candidates.items()}
     others = [other for other in candidates if other != name]
+    limit = float(trust_map.expected.quantile(0.7))
     return {
         "in_and_out": figures.photos(
             [photo, answer],
@@ -262,9 +264,9 @@ def _figures(photo, name, candidates, trust_map):
             max_px=FIGURE_MAX_PX,
         ),
         "trust": figures.photos(
-            [answer, mask_doubtful(trust_map, THRESHOLD)],
-            titles=["the answer", "doubtful cells covered"],
-            captions=[None, f"hatched: an error of more than {THRESHOLD} grey levels is expected"],
+            [answer, mask_doubtful(trust_map, limit)],
+            titles=["the answer", "the worst 30 % covered"],
+            captions=[None, f"hatched: an error of more than {limit:.0f} grey levels is expected"],
             alt="The answer, and the answer with its doubtful cells hatched.",
             max_px=FIGURE_MAX_PX,
         ),

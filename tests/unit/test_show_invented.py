@@ -144,7 +144,7 @@ def test_the_report_takes_an_answer_of_ones_own(small_cat):
     assert metrics.psnr(own.answer, mine) > 25
     assert "enlarged 8x: by hand" in own.page
     assert found["noise"].sentence in own.page
-    assert [kind for kind, _, _ in own.verdict] == ["recorded", "agreed upon", "invented"]
+    assert [kind for kind, _, _ in own.verdict] == ["recorded", "invented", "least doubtful"]
     named = own.page.count("a classifier says") + own.page.count("a classifier is sure of")
     assert named == 2 * 4  # below each picture, and in its text
     with pytest.raises(images.PhotoError, match="8 times the photo are"):
