@@ -26,7 +26,7 @@ __all__ = ["EXERCISES"]
 
 def _lost_share(answer):
     generator = torch.Generator().manual_seed(7)
-    for size, ev in (((6, 10), 0.5), ((9, 5), -1.0), ((7, 8), 2.0)):
+    for size, ev in (((6, 10), 0.65), ((9, 5), -1.0), ((7, 8), 2.0)):
         # colours differ, so that "any" and "all" of the three do, too
         light = torch.rand(3, *size, generator=generator) * torch.tensor([1.6, 1.2, 1.1]).view(
             3, 1, 1
@@ -51,6 +51,16 @@ def _lost_share(answer):
             return "This asks that all three colours are full. Any one of them is enough."
         if is_close(share, float((light * 2**-ev >= 1).any(0).float().mean()), absolute=1e-4):
             return "The sign is the wrong way round: a higher EV lets in *more* light."
+        if is_close(share, float((light * 2 * ev >= 1).any(0).float().mean()), absolute=1e-4):
+            return "Each EV doubles the light: `2**ev`, not `2 * ev`."
+        if is_close(share, right / 3, absolute=1e-4):
+            return (
+                "This divides by the values of three colours. Count pixels: the mean of `.any(0)`."
+            )
+        if is_close(share, float((exposed.mean(0) >= 1).float().mean()), absolute=1e-4):
+            return "This asks the mean of the three colours. One full colour is enough: `.any(0)`."
+        if share == 0:
+            return "So nothing is ever clipped. This light is full at 1, not at 255."
         if is_close(share, float((light * ev >= 1).any(0).float().mean()), absolute=1e-4):
             return "One EV more is twice the light, and two EV four times: 2**ev, not ev."
         if is_close(share, float((light >= 1).any(0).float().mean()), absolute=1e-4):
@@ -101,6 +111,10 @@ def lost_share(light, ev):
         "lambda light, ev: (light >= 1).any(0).float().mean()": "0 EV",
         "lambda light, ev: (light * 2**ev >= 1).any(0).sum()": "number of pixels",
         "lambda light, ev: light * 2**ev": "expected a number",
+        "lambda light, ev: (light * 2 * ev >= 1).any(0).float().mean()": "not `2 * ev`",
+        "lambda light, ev: (light * 2**ev >= 255).any(0).float().mean()": "not at 255",
+        "lambda light, ev: (light * 2**ev >= 1).any(0).sum() / light.numel()": "Count pixels",
+        "lambda light, ev: ((light * 2**ev).mean(0) >= 1).float().mean()": "One full colour",
     },
 )
 
@@ -114,10 +128,11 @@ def _fill(answer):
         light = torch.rand(3, *size, generator=generator) * torch.tensor([1.5, 1.0, 0.8]).view(
             3, 1, 1
         )
-        light = light * 2**-reference_ev * 0.6  # the reference clips nothing
-        frame = images.to_srgb((light * 2**ev).clamp(0, 1))
+        light = light * 2**-reference_ev * 0.5  # the reference clips nothing
+        # as in a file: white is 1, and not a hair less
+        frame = (images.to_srgb((light * 2**ev).clamp(0, 1)) * 255).round() / 255
         # a cloud has moved: what the frame recorded itself is not what the reference says
-        shade = 0.8 + 0.2 * torch.rand(1, *size, generator=generator)
+        shade = 0.8 + 0.4 * torch.rand(1, *size, generator=generator)
         reference = images.to_srgb(light * shade * 2**reference_ev)
         filled = as_tensor(call(answer, frame, ev, reference, reference_ev), frame.shape)
         white, known = exposure.clipped(frame, "each"), images.to_linear(frame)
@@ -156,6 +171,24 @@ def _fill(answer):
                 "Nearly. Where one colour is clipped, the other two were recorded: keep them. "
                 '`me.exposure.clipped(frame, "each")` asks colour by colour.'
             )
+        if is_close(filled, torch.where(white, known, recalled), absolute=2e-3):
+            return "Frame and reference have changed places in `torch.where`."
+        if is_close(filled, torch.maximum(known, recalled), absolute=2e-3):
+            return (
+                "This takes the brighter of the two. What the frame recorded itself counts, also "
+                "where the reference says more."
+            )
+        linear = images.to_linear(reference) * 2 * (ev - reference_ev)
+        if is_close(filled, torch.where(white, linear, known), absolute=2e-3):
+            return "Each EV doubles the light: `2 ** (ev - reference_ev)`."
+        if any(
+            is_close(filled, torch.where(white, x, known).clamp(0, 1), absolute=2e-3)
+            for x in rights
+        ):
+            return "Light may be more than 1, and what was clipped is: do not clamp it."
+        curve = images.to_srgb(torch.where(white, recalled, known).clamp(0, 1))
+        if is_close(filled, curve, absolute=2e-3):
+            return "The light is asked for, and this is sRGB: leave the last step out."
         if is_close(filled, torch.where(white, recalled, frame), absolute=2e-3):
             return "What the frame recorded must become light, too: `me.images.to_linear(frame)`."
         worst = float((filled - torch.where(white, recalled, known)).abs().max())
@@ -212,6 +245,14 @@ def fill(frame, ev, reference, reference_ev):
         "me.images.to_linear(r) * 2 ** (e - re), me.images.to_linear(f))": "colour by colour",
         'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), '
         "me.images.to_linear(r) * 2 ** (e - re), f)": "become light",
+        "lambda f, e, r, re: torch.where(me.exposure.clipped(f, 'each'), "
+        "me.images.to_linear(f), me.images.to_linear(r) * 2 ** (e - re))": "changed places",
+        "lambda f, e, r, re: torch.maximum(me.images.to_linear(f), "
+        "me.images.to_linear(r) * 2 ** (e - re))": "brighter of the two",
+        "lambda f, e, r, re: torch.where(me.exposure.clipped(f, 'each'), "
+        "me.images.to_linear(r) * 2 * (e - re), me.images.to_linear(f))": "doubles",
+        "lambda f, e, r, re: solved(f, e, r, re).clamp(0, 1)": "do not clamp",
+        "lambda f, e, r, re: me.images.to_srgb(solved(f, e, r, re).clamp(0, 1))": "this is sRGB",
         "lambda f, e, r, re: r[:, :2]": "shape",
     },
 )
@@ -253,6 +294,8 @@ def _references(answer):
             )
         if found == [t if adopted else None for t, adopted in enumerate(decisions)]:
             return "These are the adopted frames. Which one is in memory while the next ones play?"
+        if found == [None if s is None else s + 1 for s in right]:
+            return "Numbers begin with 0: the first frame is 0."
         if any(s is not None and s >= t for t, s in enumerate(found) if not isinstance(s, bool)):
             return "A frame is filled with itself, or with one that comes later. Look only back."
         if found == [None, *range(len(decisions) - 1)]:
@@ -306,6 +349,7 @@ def references(decisions):
         ),
         "lambda d: [t for t, a in enumerate(d) if a]": "one each",
         "lambda d: sum(d)": "expected a list",
+        "lambda d: [None if s is None else s + 1 for s in solved(d)]": "begin with 0",
     },
 )
 

@@ -129,6 +129,11 @@ def _check_rule(answer):
                 f"The shape is {tuple(returned.shape)}; for {classes} classes, ({classes},) is "
                 "expected: one probability a class. Take the mean over sizes *and* anchors."
             )
+        if not torch.isfinite(returned).all():
+            return (
+                "There are no numbers to take the mean of. `answers` has 36 rows, not pixels: "
+                "`me.zoom.SIZES_PX.index(224)` is the row of 224 px."
+            )
         if not is_close(returned.sum(), 1, relative=1e-2):
             return (
                 f"The probabilities sum to {float(returned.sum()):.3g}, not to 1. Take the mean "
@@ -145,8 +150,8 @@ def _check_rule(answer):
         )
         if not is_close(mixed, (one + other) / 2, absolute=1e-4):
             return (
-                "Your rule chooses other zooms for other photos. Take always the same ones, and "
-                "the mean of their probabilities."
+                "This is more than a mean of always the same zooms: does it choose by the answers, "
+                "vote, or take the largest? `answers[rows].mean((0, 1))` does none of these."
             )
         if max(_weight(answer, sizes, classes, i) for i in range(sizes * 9)) > 0.9:
             return "Only one zoom decides. Choose several and take the mean of their answers."
@@ -213,10 +218,11 @@ def my_rule(answers):
         "lambda a: a.mean((0, 1)).argmax()": "expected a tensor",
         "lambda a: a[10:20].amax((0, 1))": "sum to",
         "lambda a: a[:3].mean((0, 1))": "the single crop",
-        "lambda a: a.flatten(0, 1)[a.flatten(0, 1).amax(1).argmax()]": "other zooms for other",
-        "lambda a: a[8:20, 4][a[8:20, 4].amax(1).argmax()]": "other zooms for other",
+        "lambda a: a.flatten(0, 1)[a.flatten(0, 1).amax(1).argmax()]": "choose by the answers",
+        "lambda a: a[8:20, 4][a[8:20, 4].amax(1).argmax()]": "choose by the answers",
         "lambda a: 0.999 * a[me.zoom.SIZES_PX.index(320), 4] + 0.001 * a[0, 0]": "Only one zoom",
         "lambda a: torch.ones(a.shape[-1]) / a.shape[-1]": "all zooms agree",
+        "lambda a: a[224:320].mean((0, 1))": "36 rows, not pixels",
     },
 )
 
@@ -224,7 +230,7 @@ def my_rule(answers):
 # --- 08-c -----------------------------------------------------------------------------------------
 
 RIGHTS = (
-    ([1, 1, 1, 1, 0, 0, 0, 1], [1, 0, 0, 1, 1, 0, 0, 0]),
+    ([1, 1, 1, 1, 0, 0, 0, 1, 1], [1, 0, 0, 0, 1, 0, 0, 0, 0]),
     ([0, 0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 0, 1]),
     ([1, 1, 0, 0, 1], [0, 0, 1, 1, 1]),
 )
@@ -256,6 +262,11 @@ def _check_luck(answer):
             found, _luck(fixed, len(before) - fixed)
         ):
             return told + "photos that did not flip say nothing. Toss the coin for the flips only."
+        if is_close(found, right - 2 * math.comb(flips, fewer) / 2**flips):
+            return told + "count up to and including the rarer side: `range(fewer + 1)`."
+        sides = [sum(math.comb(flips, k) for k in range(n + 1)) for n in (fixed, broken)]
+        if any(is_close(found, min(1, 2 * n / 2**flips)) for n in sides):
+            return told + "count the rarer side of the two: `min(fixed, broken)`."
         if found > 1:
             return told + "this gives more than 1. No chance is larger: use `min(1, ...)`."
         if is_close(found, (sum(after) - sum(before)) / len(before)):
@@ -313,6 +324,11 @@ def luck(before, after):
         f"lambda b, a: 2 * {_COMB}({_FLIPS}, {_FEWER}) / 2 ** {_FLIPS}": "more* uneven",
         f"lambda b, a: min(1, 2 * sum({_COMB}(len(b), k) for k in range({_FEWER} + 1)) / 2 ** "
         "len(b))": "flips only",
+        f"lambda b, a: 2 * sum({_COMB}({_FLIPS}, k) for k in range({_FEWER})) / 2 ** {_FLIPS}": (
+            "up to and including"
+        ),
+        f"lambda b, a: min(1, 2 * sum({_COMB}({_FLIPS}, k) for k in range(1 + "
+        f"sum(x < y for x, y in zip(b, a)))) / 2 ** {_FLIPS})": "rarer side",
         "lambda b, a: 0.05": "a coin does that, or worse",
         "lambda b, a: 'yes'": "expected a number",
     },

@@ -53,6 +53,11 @@ class Labelled:
     source: str = ""
 
     @property
+    def title(self) -> str:
+        """The name in words."""
+        return self.name.removesuffix("_gc").replace("_", " ")
+
+    @property
     def right_names(self) -> list[str]:
         """The English names of the right classes."""
         names = class_names()
