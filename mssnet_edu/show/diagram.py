@@ -66,9 +66,9 @@ def workflow(
     stages = [_stage(scale, batch) for scale, batch in scales.items()]
     parts = [
         _photo_node("input", photo),
-        html.steps([*before, html.arrow()]),
+        html.steps(before),
         html.network(name, [*facts, f"ran in {took}"], stages),
-        html.steps([html.arrow(), *after]),
+        html.steps(after),
         _photo_node("output", answer),
     ]
     size_in, size_out = (" × ".join(map(str, look.size_of(p))) for p in (photo, answer))

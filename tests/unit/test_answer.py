@@ -32,16 +32,18 @@ def test_the_page_is_what_the_script_writes(script, page):
     assert page == script.render(), "run: python -m tools.docs.render_answer"
 
 
-def test_it_links_the_four_papers_and_the_repository_and_nothing_else(page):
+def test_it_links_the_four_papers_the_repository_and_the_course_and_nothing_else(script, page):
     links = set(re.findall(r"\]\(([^)]+)\)", page))
-    assert links - PICTURES == ALLOWED
+    own = {link for link in links if link.startswith("../")}
+    assert links - own == ALLOWED
+    assert all((script.PAGE.parent / link).is_file() for link in own)
     assert set(re.findall(r"https?://[^\s)]+", page)) == ALLOWED
 
 
 def test_its_pictures_are_there_and_have_words(script, page):
-    pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", page)
-    assert {name for _, name in pictures} == PICTURES
-    for words, name in pictures:
+    pictures = re.findall(r'<img src="([^"]+)" width="\d+" alt="([^"]+)">', page)
+    assert {name for name, _ in pictures} == PICTURES
+    for name, words in pictures:
         assert len(words) > 40
         assert (script.PAGE.parent / name).is_file()
 

@@ -120,7 +120,7 @@ def test_photos_are_not_resampled(cat):
     assert np.array_equal(pixels(image["src"]), np.array(me.images.to_pillow(cat)))
     assert int(image["width"]) % 64 == 0
     assert image["class"] == "mss-pixels"
-    assert "64 × 48 px, each shown 7 × 7" in figure.html
+    assert '64 × 48 px<span class="mss-shown">, each shown 7 × 7</span>' in figure.html
 
 
 def test_a_small_photo_and_its_enlargement_are_shown_at_one_size(cat):
@@ -148,7 +148,7 @@ def test_a_huge_photo_is_averaged_and_says_so():
     figure = me.show.photos(photo)
     (image,) = read(figure).images
     assert pixels(image["src"]).shape == (751, 1000, 3)
-    assert "2000 × 1501 px, shown smaller" in figure.html
+    assert '2000 × 1501 px<span class="mss-shown">, shown smaller</span>' in figure.html
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,9 @@ def test_compare_many_names_what_was_invented(cat):
 
 def test_a_widgets_still_picture_names_the_true_size():
     photo = torch.rand(3, 900, 1000)
-    assert "1000 × 900 px, shown smaller" in still_of(me.show.compare(photo, photo))
+    assert '1000 × 900 px<span class="mss-shown">, shown smaller</span>' in still_of(
+        me.show.compare(photo, photo)
+    )
 
 
 def test_player_measures_each_stage(cat, network):

@@ -3,9 +3,10 @@
     python -m tools.docs.readme_picture [NAME ...]        needs Chromium
 
 docs/first_screen.png: the astronaut's face, reduced to 48 x 48 pixels and enlarged 8x three times.
-docs/workflow.png: a cat on its way through MSSNet. docs/split.png: an old portrait, enlarged 8x,
-and its two parts. docs/chain.png: the systems of the course on one small photo. All are figures
-that a notebook would show, photographed in a browser.
+docs/workflow.png: a cat on its way through MSSNet. docs/split.png: an old photo, enlarged 8x, and
+the two parts of that. docs/chain.png: the systems of the course on one small photo. All are figures
+that a notebook would show, photographed in a browser; those of the page as a phone shows them, so
+that their letters can be read on one.
 """
 
 import shutil
@@ -31,6 +32,7 @@ from mssnet_edu.show.widgets.trust import mask_doubtful
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FACE = (128, 24, 192, 192)  # left, top, width, height in the astronaut's photograph
 SMALL_PX = 48
+PHONE_PX = 540
 ANSWERS = {
     "bicubic": "no network: smooth",
     "RRDN": "careful, and a little soft",
@@ -60,32 +62,40 @@ def workflow() -> Figure:
     return diagram.workflow("mssnet-x8-fidelity", degrade.downscale(cat, 8))
 
 
-def old_photo() -> tuple[Tensor, Tensor]:
-    """The old photo of notebook 00, and its enlargement, made consistent."""
+def old_windows() -> dict[str, Tensor]:
+    """Three windows of the old photo of notebook 00, and of large pictures that agree with it."""
     old = images.crop(samples.load("wardenclyffe_tower"), (60, 165, 120, 80))
-    return old, hallucination.back_project(restore.upscale(old, 8, restore.realistic(8)), old)
+    answers = hallucination.candidates(old, 5)
+    chosen = {
+        "averaging: soft": answers["rrdn-x8"],
+        "choosing: sharp": answers[restore.realistic(8)],
+        "another choice": answers["realesrgan-x4, noise 1"],
+    }
+    small = {"the old photo": images.crop(old, (27, 33, 60, 38))}
+    return small | {name: images.crop(each, (216, 264, 480, 304)) for name, each in chosen.items()}
 
 
 def split() -> Figure:
-    """A detail of the old photo of notebook 00, of its enlargement, and its two parts."""
-    old, new = old_photo()
-    recorded, invented = hallucination.range_null_split(old, new)
-    share = 100 * hallucination.energy_shares(old, new).energy_invented_share
-    place = (27, 33, 60, 38)  # three windows
-    large = (216, 264, 480, 304)  # the same, 8 times as large
+    """The old windows, three times eight times larger, and the two parts of a sharp one."""
+    windows = old_windows()
+    old, sharp = windows["the old photo"], windows["choosing: sharp"]
+    recorded, invented = hallucination.range_null_split(old, sharp)
+    share = 100 * hallucination.energy_shares(old, sharp).energy_invented_share
     return figures.photos(
-        [
-            images.crop(old, place),
-            images.crop(new, large),
-            images.crop(recorded.clamp(0, 1), large),
-            images.crop((invented + 0.5).clamp(0, 1), large),
+        [*windows.values(), recorded.clamp(0, 1), (invented + 0.5).clamp(0, 1)],
+        titles=[*windows, "one part of “sharp”", "the other part"],
+        captions=[
+            "",
+            "",
+            "",
+            "",
+            f"{100 - share:.1f} % of the energy",
+            f"{share:.1f} %; grey is zero",
         ],
-        titles=["the old photo", "8x", "one part", "the other"],
-        captions=["", "", f"{100 - share:.1f} % of the energy", f"{share:.1f} %; grey is zero"],
-        marks=[None, "partly invented", "recorded", "invented"],
+        marks=[None, *["partly invented"] * 3, "recorded", "invented"],
         columns=2,
         zoom=1,
-        alt="Three old windows; enlarged 8x; their squares; and their fine lines, on grey.",
+        alt="Three old windows; enlarged 8x, once softly, twice sharply; squares; fine lines.",
     )
 
 
@@ -106,7 +116,7 @@ def chain() -> Figure:
         "MSSNet": (answer, "trained to be right on average"),
         "FeatSharp": (featsharp.pca_colours([sharp])[0], "what a network sees, in colours"),
         "zoom": (
-            zoom.crop(answer, 288),
+            zoom.random_resized_crops(answer, 1, seed=1)[0],
             f"one of many random views; their mean says {name}, {100 * chance:.0f} %: a guess, "
             "and no evidence",
         ),
@@ -120,20 +130,22 @@ def chain() -> Figure:
         photos,
         titles=[f"{number} · {title}" for number, title in enumerate(cells, 1)],
         captions=captions,
-        columns=3,
+        columns=2,
         alt="A small cat: enlarged, mended, described in colours, named, and partly hatched.",
     )
 
 
-def screenshot(html: str, path: Path) -> None:
-    """Save an HTML figure as Chromium draws it, at twice the size for sharp text."""
+def screenshot(html: str, path: Path, width_px: int) -> None:
+    """Save an HTML figure as Chromium draws it in a page so wide, with enough pixels for 2,000."""
     from playwright.sync_api import sync_playwright  # only pictures need it, figures do not
 
     names = ("chromium", "chromium-browser", "google-chrome")
     installed = next(filter(None, map(shutil.which, names)), None)  # None: playwright's own
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1000, "height": 700}, device_scale_factor=2)
+        page = browser.new_page(
+            viewport={"width": width_px, "height": 700}, device_scale_factor=2000 / width_px
+        )
         page.set_content(html)
         with files.replacing(path) as part:
             page.locator("figure").first.screenshot(path=part)
@@ -144,5 +156,5 @@ if __name__ == "__main__":
     every = {figure.__name__: figure for figure in (first_screen, workflow, split, chain)}
     for figure in [every[name] for name in sys.argv[1:]] or every.values():
         path = DOCS / f"{figure.__name__}.png"
-        screenshot(figure().html, path)
+        screenshot(figure().html, path, 1000 if figure is first_screen else PHONE_PX)
         print(path)

@@ -3,7 +3,8 @@
 python -m tools.docs.render_answer            writes docs/answer.md
 python -m tools.docs.render_answer --check    changes nothing; fails if the page is out of date
 
-The page cites and links the four papers and the MSSNet repository, and nothing else.
+The page cites and links the four papers and the MSSNet repository, and beside them only the course
+itself.
 """
 
 import sys
@@ -44,17 +45,21 @@ it does in photographs. It need not be true.
 Many large pictures fit one small photo, and a network has to hand out one. **Averaging over them
 looks soft; choosing one of them looks real.** And what was chosen may be wrong.
 
-![Windows in an old photo; the same eight times larger, with thin bars; a mosaic of squares, which \
-is what was recorded; and fine lines on grey, which is what was invented](split.png)
+<img src="split.png" width="560" alt="Windows in an old photo; the same eight times larger, once \
+softly and twice sharply, with thin bars that differ; a mosaic of squares, which is what was \
+recorded; and fine lines on grey, which is what was invented">
 
-A detail of an old photo, enlarged by networks that choose, and corrected until it agrees with the
-small one; then its two parts. Add the last two pictures, and you get the second. Compare the
-windows: in the small photo they are much alike, and in the large one no two have the same bars.
-(Notebook 00 enlarges it before your eyes. The invented part is {split:.1f} % of its energy; the
-{energy:.1f} % above are the mean of six whole photographs.)
+A detail of an old photo; enlarged by a network that averages, and twice by networks that choose.
+All three were corrected until they agree with the small one. Compare the windows: in the small
+photo they are much alike. In the sharp pictures no two have the same bars, and the two choices
+differ, too. The last row takes the first choice apart: add both pictures, and you get it.
+([Notebook 00](../notebooks/00_the_question.ipynb) enlarges it before your eyes. The invented part
+is {split:.1f} % of the energy of this detail; the {energy:.1f} % above are the mean of six whole
+photographs.)
 
-The figures on this page are the course's own, computed on its own photographs, unless a paper is
-named. Notebooks 06 and 07 let you compute most of them again.
+The numbers and pictures on this page are the course's own, computed on its own photographs, unless
+a paper is named. Notebooks [06](../notebooks/06_why_it_looks_real.ipynb) and
+[07](../notebooks/07_overexposed_video.ipynb) let you compute most of them again.
 
 ## 1. The task
 
@@ -79,9 +84,9 @@ photograph, which has to choose and so can be wrong.
 
 ## 2. From input through a model to the output
 
-![A small photo of a cat goes through six steps: it is enlarged smoothly, MSSNet firms up its \
-edges, FeatSharp describes it in colours, zoom names it, and the eye, above all, is hatched as \
-doubtful](chain.png)
+<img src="chain.png" width="560" alt="A small photo of a cat goes through six steps: it is \
+enlarged smoothly, MSSNet firms up its edges, FeatSharp describes it in colours, zoom names it, \
+and the eye, above all, is hatched as doubtful">
 
 All in one chain: a small photo (1) is enlarged by a formula (2), and MSSNet draws what it has
 learned (3). Other networks then look at the result: FeatSharp makes their description finer (4),
@@ -100,21 +105,24 @@ single old photo does not have.
   paper's basic network has {paper:.1f} million learned numbers.
 - *Trained on what:* the paper's model, Deblur-MSSNet-GoPro, learned from the GoPro set: 2,103
   pairs, whose blurred half is the mean of several frames of a 240 fps video, and whose sharp half
-  is the middle frame. The paper reports 33.39 dB for a larger network of the same design. The
+  is the middle frame. The paper reports 33.39 dB for a larger network of the same design (PSNR:
+  closeness to the original; 3 dB more is half the squared error). The
   course's own networks are others: smaller ({ours:.1f} million numbers for deblurring,
   {ours8:.1f} million for {factor}x), and trained on {photographs} still photographs that a program
   blurred, or made small.
 - *And 8x?* Enlarge the photo smoothly first. The result looks blurred, so the same network can be
   trained on it. But here no detail waits to be dug out: what it adds, it has learned from other
   photographs. The course trained the same design twice for this use: once to be faithful and once
-  to look real (notebook 04). Both have to fill in 63 of 64 numbers. The first fills them in softly.
-  The second imitates a bolder pair of networks, and is softer than they are. The sharp picture on
-  this page was made by that pair itself, two networks of other authors, one after the other: a
-  careful one, and one that was trained against a judge, a third network that had to tell
-  photographs from made-up pictures.
+  to look real ([notebook 04](../notebooks/04_from_deblurring_to_8x.ipynb)). Both have to fill in 63
+  of 64 numbers. The first fills them in softly. The second imitates a bolder pair of networks, and
+  is softer than they are. The sharp pictures of the windows were made by two networks of other
+  authors (the second of them alone, or after the other): a careful one, which made the soft
+  picture, and one that was trained against a judge, a third network that had to tell photographs
+  from made-up pictures.
 
-![A cat's eye of 24 x 24 pixels is enlarged smoothly, goes through three scales of MSSNet, and \
-comes out with firmer edges; the shapes of the tensors stand at the arrows](workflow.png)
+<img src="workflow.png" width="560" alt="A cat's eye of 24 x 24 pixels is enlarged smoothly, goes \
+through three scales of MSSNet, and comes out with firmer edges; the shapes of the tensors stand \
+at the arrows">
 
 This is its use for 8x. S1 works at a quarter of the size and S2 at half of it; the picture that
 each of the two hands on is twice as large as what it worked on.
@@ -129,7 +137,7 @@ each of the two hands on is twice as large as what it worked on.
   features that agree when the photo is shifted and zoomed are kept. Vision features also carry a
   fixed pattern, the same for every photo; it is learned, and taken away.
 - *What it teaches here:* following edges only spreads out what is known. Real new detail comes from
-  looking again, more closely (notebook 05).
+  looking again, more closely ([notebook 05](../notebooks/05_sharper_features.ipynb)).
 
 **Overexposed pixels: where the light was too much** ([paper]({Overexposed pixels}))
 
@@ -142,11 +150,12 @@ each of the two hands on is twice as large as what it worked on.
   followed. It sees no future, and what it did not adopt is gone.
 - *What it teaches here:* a clipped pixel says "at least white" and nothing else, so without a
   useful reference all of it is invented. With one the network remembers instead (notebook 07, on
-  real light, filmed by a simulated camera). In its three films a rule that does
-  not know the future gained {memory:.1f} dB at most over no memory, and the best decisions that
-  there are {oracle:.1f} dB; a measurement of the very same view would gain {ideal_low:.0f} to
-  {ideal_high:.0f} dB. The cheapest cure for hallucination is one more
-  measurement. Your old photo has no earlier frame: what was lost in it can only be invented.
+  real light, filmed by a simulated camera). In one of its three films a rule that does not know the
+  future gained {memory:.1f} dB over no memory, and in the others no more than {memory_others:.1f}
+  dB; the best decisions that there are gained {oracle:.1f} dB at most. A measurement of the very
+  same view would gain {ideal_low:.0f} to {ideal_high:.0f} dB. The cheapest cure for hallucination
+  is one more measurement. Your old photo has no earlier frame: what was lost in it can only be
+  invented.
 
 **Zoom: does a better view help to recognise?** ([paper]({ImageNet-Hard}))
 
@@ -163,7 +172,8 @@ each of the two hands on is twice as large as what it worked on.
   over random zoomed crops. Wrong names scatter, and right ones mostly agree.
 - *What it teaches here:* often the detail was there, and only the framing was wrong. Zooming in on
   recorded pixels adds nothing false. Enlarging with invention can, and a classifier may believe it
-  (notebook 08). An enlarged photo is no evidence of what was in it.
+  ([notebook 08](../notebooks/08_zoom_and_recognition.ipynb)). An enlarged photo is no evidence of
+  what was in it.
 
 **How to look at an 8x photo, then**
 
@@ -191,7 +201,7 @@ each of the two hands on is twice as large as what it worked on.
    [Paper]({ImageNet-Hard}).
 
 The tool to try all this is this course: `me.deblur`, `me.upscale`, `me.hallucination` and
-`me.show.report`, in notebooks 00 to 09.
+`me.show.report`, in notebooks 00 to 09. [README](../README.md) says how to open it.
 
 <!-- written by tools/docs/render_answer.py; do not edit -->
 """
@@ -209,7 +219,8 @@ def figures() -> dict[str, float | str]:
         255 * float((degrade.downscale(photo, FACTOR) - sign.small).abs().max())
         for photo in sign.answers.values()
     ]
-    old, new = readme_picture.old_photo()
+    windows = readme_picture.old_windows()
+    chosen = windows["the old photo"], windows["choosing: sharp"]
     paper = MSSNet(MSSNetConfig())
     films = reference_selection.compare(reference_selection.RULES)
     none, ideal = films.pop("none"), films.pop("ideal")
@@ -228,7 +239,7 @@ def figures() -> dict[str, float | str]:
         "energy": sum(energies) / len(energies),
         "energy_low": min(energies),
         "energy_high": max(energies),
-        "split": 100 * hallucination.energy_shares(old, new).energy_invented_share,
+        "split": 100 * hallucination.energy_shares(*chosen).energy_invented_share,
         "signs": {3: "three", 4: "four", 5: "five"}[len(sign.answers)],
         "sign_width": sign.small.shape[-1],
         "sign_height": sign.small.shape[-2],
@@ -240,6 +251,7 @@ def figures() -> dict[str, float | str]:
         "ours8": models.info("mssnet-x8-fidelity").parameters / 1e6,
         "photographs": CORPUS_LIST.read_text(encoding="utf-8").count("\ttrain\t"),
         "memory": max(memory),
+        "memory_others": sorted(memory)[-2] + 0.0,
         "oracle": max(a - b for a, b in zip(oracle, none, strict=True)),
         "ideal_low": min(views),
         "ideal_high": max(views),
