@@ -68,13 +68,13 @@ function render({ model, el }) {
 
   const status = makeStatus(root);
   const controls = make("div", "mss-controls", root);
-  make("span", "mss-range-end", controls, "accept a small error");
+  make("span", "mss-range-end", controls, "small error");
   const limits = { min: 0, max: Math.ceil(maxError), step: 1 };
   const range = makeRange(controls, limits, "accepted error in grey levels", (threshold) => {
     model.set("threshold", threshold);
     model.save_changes();
   });
-  make("span", "mss-range-end", controls, "a large error");
+  make("span", "mss-range-end", controls, "large error");
 
   function draw() {
     const begun = performance.now();
