@@ -31,6 +31,7 @@ function makeCurve(parent, { name, values }, onChoose) {
     pen = "L";
     return step;
   });
+  if (low < 0 && high > 0) makeSvg("path", svg, { d: `M0 ${height(0)}H${last}`, class: "mss-zero" });
   makeSvg("path", svg, { d: path.join("") });
   const line = makeSvg("line", svg, { y1: 0, y2: CURVE_PX });
   const choose = (event) => onChoose(Math.round(pointerIn(svg, event)[0] * last));
