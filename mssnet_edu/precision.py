@@ -4,10 +4,10 @@ A bfloat16 number is a float32 without its last 16 bits: the same range, two to 
 Processors with instructions for it multiply two to four times as many a second. `me.deblur` and
 `me.upscale` use it for convolutions; a restored photo then agrees with float32's to 48 dB and more
 (a test, on small photos; `mssnet-x8-realism` may fall to 46). `maxim-gopro` agrees to 50 dB where
-it mends a photo; where the blur is beyond it, or there is none, it hangs on small things, and the
-two precisions may differ by 35 dB: neither is right there. What
-judges (metrics, features, classifiers), sums with the photo, back-projection, and a network that is
-called by hand stay in float32.
+it mends a photo; where the blur is beyond it, or there is none, small causes have large effects,
+and the two agree to 34 dB only: neither is right there. What judges (metrics, features,
+classifiers), sums with the photo, back-projection, and a network that is called by hand stay in
+float32.
 """
 
 import contextlib
