@@ -1,6 +1,7 @@
 """Exercises of notebook 03, Inside MSSNet."""
 
 import statistics
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -304,7 +305,7 @@ NARROW = (
 def _luck(answer):
     verdicts = []
     for full, without in CASES:
-        verdict = call(answer, full, without)
+        verdict: Any = call(answer, full, without)
         if getattr(verdict, "size", None) == 1 or getattr(verdict, "numel", int)() == 1:
             verdict = verdict.item()  # numpy's, or torch's
         if not isinstance(verdict, bool | int) or verdict not in (0, 1):

@@ -88,7 +88,8 @@ def _feature_figure(features, chosen, where):
     ]
     alt = f"Feature maps of {where}: channel {chosen + 1} of {channels}, and all of them."
     # beside, not one grid: a phone stacks them, and the sheet of small maps stays large
-    return figures.beside(*(look.grid([cell], 1, cell.title) for cell in cells), alt=alt)
+    parts = zip(cells, (title, all_channels), strict=True)
+    return figures.beside(*(look.grid([cell], 1, name) for cell, name in parts), alt=alt)
 
 
 def _contact_sheet(maps, chosen):

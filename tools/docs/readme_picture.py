@@ -136,7 +136,7 @@ def chain() -> Figure:
 
 
 def screenshot(html: str, path: Path, width_px: int) -> None:
-    """Save an HTML figure as Chromium draws it in a page of this width; at 2,000 pixels for that."""
+    """Save an HTML figure as Chromium draws it in a page of this width, at 2,000 pixels."""
     from playwright.sync_api import sync_playwright  # only pictures need it, figures do not
 
     names = ("chromium", "chromium-browser", "google-chrome")
