@@ -20,6 +20,7 @@ __all__ = [
     "PER_CENT",
     "Mistake",
     "NotAnswered",
+    "as_flag",
     "as_number",
     "as_photo",
     "as_tensor",
@@ -84,6 +85,19 @@ def as_number(value: Any, name: str = "The answer") -> float:
     if not math.isfinite(value):
         raise Mistake(f"{name} is {value}; expected a finite number. Is something divided by zero?")
     return float(value)
+
+
+def as_flag(value: Any, name: str = "Your function returned") -> bool:
+    """True or False from whatever a learner may call so; name: what the sentence begins with.
+
+    >>> as_flag(torch.tensor(1) > 0)
+    True
+    """
+    if getattr(value, "size", None) == 1 or getattr(value, "numel", int)() == 1:
+        value = value.item()  # numpy's, or torch's
+    if not isinstance(value, bool | int) or value not in (0, 1):
+        raise Mistake(f"{name} {describe(value)}; expected True or False.")
+    return bool(value)
 
 
 def as_photo(value: object, shape: Sequence[int], name: str = "The answer") -> torch.Tensor:

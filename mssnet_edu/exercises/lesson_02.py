@@ -18,6 +18,9 @@ from mssnet_edu.exercises.check_helpers import (
 
 __all__ = ["EXERCISES"]
 
+# of the wrong answers
+_DB, _BEFORE, _AFTER = "me.metrics.psnr", "((b - t) ** 2).mean()", "((r - t) ** 2).mean()"
+
 
 # --- 02-a -----------------------------------------------------------------------------------------
 
@@ -115,12 +118,8 @@ def work_share(scale):
         "lambda s: unets[s] * side[s] ** 2": "work itself",
         "lambda s: 100 * unets[s] * side[s] ** 2 / 3.5625": "per cent",
         "lambda s: unets[s] * side[s] ** 2 / sum(unets.values())": "per U-Net",
-        "lambda s: unets[s] / side[s] ** 2 / sum(unets[t] / side[t] ** 2 for t in unets)": (
-            "fewer pixels"
-        ),
-        "lambda s: unets[s] * side[s] ** 2 / max(unets[t] * side[t] ** 2 for t in unets)": (
-            "S3 alone"
-        ),
+        "lambda s: unets[s] / side[s] ** 2 / sum(unets[t] / side[t] ** 2 for t in unets)": "fewer",
+        "lambda s: unets[s] * side[s] ** 2 / max(unets[t] * side[t] ** 2 for t in unets)": "S3 al",
         "lambda s: 1 - unets[s] * side[s] ** 2 / 3.5625": "*other* two",
         "0.84": "the function itself",
     },
@@ -230,26 +229,20 @@ def gains_db(pictures, truth):
     why="All gains together are the gain of the whole network. A stage may also have a gain below "
     "0: it hands its features on, and a later stage can still make use of them.",
     wrong={
-        "lambda p, t: [me.metrics.psnr(one, t) for one in p]": "scores themselves",
-        "lambda p, t: [me.metrics.psnr(a, t) - me.metrics.psnr(p[0], t) for a in p[1:]]": (
-            "over the blurred photo"
-        ),
+        f"lambda p, t: [{_DB}(one, t) for one in p]": "scores themselves",
+        f"lambda p, t: [{_DB}(a, t) - {_DB}(p[0], t) for a in p[1:]]": ("over the blurred photo"),
         "lambda p, t: [-gain for gain in solved(p, t)]": "signs",
-        "lambda p, t: [me.metrics.psnr(a, b) for a, b in zip(p, p[1:])]": "both with the truth",
-        "lambda p, t: [me.metrics.psnr(a, t) for a in p[1:]]": "scores themselves",
-        "lambda p, t: [me.metrics.psnr(p[-1], t) - me.metrics.psnr(a, t) for a in p[:-1]]": (
-            "with the last"
-        ),
+        f"lambda p, t: [{_DB}(a, b) for a, b in zip(p, p[1:])]": "both with the truth",
+        f"lambda p, t: [{_DB}(a, t) for a in p[1:]]": "scores themselves",
+        f"lambda p, t: [{_DB}(p[-1], t) - {_DB}(a, t) for a in p[:-1]]": ("with the last"),
         "lambda p, t: [abs(gain) for gain in solved(p, t)]": "may also lose",
-        "lambda p, t: [me.metrics.psnr(b, t) / me.metrics.psnr(a, t) for a, b in zip(p, p[1:])]": (
-            "divides"
-        ),
+        f"lambda p, t: [{_DB}(b, t) / {_DB}(a, t) for a, b in zip(p, p[1:])]": ("divides"),
         "lambda p, t: [((a - t) ** 2).mean() - ((b - t) ** 2).mean() for a, b in zip(p, p[1:])]": (
             "squared errors"
         ),
         "lambda p, t: solved(p, t)[:5]": "six are expected",
         "lambda p, t: [1.0] * 6": "all seven scores",
-        "lambda p, t: me.metrics.psnr(p[-1], t)": "expected a list",
+        f"lambda p, t: {_DB}(p[-1], t)": "expected a list",
         "lambda p, t: []": "six are expected",
     },
 )
@@ -341,22 +334,20 @@ def error_removed(blurred, restored, truth):
     why="A gain of 1 dB removes 21 % of the squared error, 3 dB half of it, 10 dB nine tenths. Try "
     "your function on the blurred photo and the last stage: what is left was not recovered.",
     wrong={
-        "lambda b, r, t: ((r - t) ** 2).mean() / ((b - t) ** 2).mean()": "that is left",
+        f"lambda b, r, t: {_AFTER} / {_BEFORE}": "that is left",
         "lambda b, r, t: 1 - (r - t).abs().mean() / (b - t).abs().mean()": "squares",
         "lambda b, r, t: me.metrics.psnr(r, t) - me.metrics.psnr(b, t)": "in dB",
-        "lambda b, r, t: ((r - b) ** 2).mean() / ((b - t) ** 2).mean()": "changed",
-        "lambda b, r, t: max(0, 1 - ((r - t) ** 2).mean() / ((b - t) ** 2).mean())": "below 0",
-        "lambda b, r, t: ((b - t) ** 2).mean() - ((r - t) ** 2).mean()": "Divide it",
-        "lambda b, r, t: 1 - ((b - t) ** 2).mean() / ((r - t) ** 2).mean()": "error *before*",
+        f"lambda b, r, t: ((r - b) ** 2).mean() / {_BEFORE}": "changed",
+        f"lambda b, r, t: max(0, 1 - {_AFTER} / {_BEFORE})": "below 0",
+        f"lambda b, r, t: {_BEFORE} - {_AFTER}": "Divide it",
+        f"lambda b, r, t: 1 - {_BEFORE} / {_AFTER}": "error *before*",
         "lambda b, r, t: 1 - (r - t).mean() ** 2 / (b - t).mean() ** 2": "square first",
-        "lambda b, r, t: 1 - (((r - t) ** 2).mean() / ((b - t) ** 2).mean()) ** 0.5": "squares",
+        f"lambda b, r, t: 1 - ({_AFTER} / {_BEFORE}) ** 0.5": "squares",
         "lambda b, r, t: -solved(b, r, t)": "wrong way round",
         "lambda b, r, t: abs(solved(b, r, t))": "wrong way round",
         "lambda b, r, t: me.metrics.psnr(r, t) / me.metrics.psnr(b, t) - 1": "share of the dB",
-        "lambda b, r, t: 1 - ((r - t) ** 2).mean()": "what is left",
-        "lambda b, r, t: ((b - t) ** 2).mean() - ((r - t) ** 2).mean() / ((b - t) ** 2).mean()": (
-            "brackets"
-        ),
+        f"lambda b, r, t: 1 - {_AFTER}": "what is left",
+        f"lambda b, r, t: {_BEFORE} - {_AFTER} / {_BEFORE}": ("brackets"),
         "lambda b, r, t: r - b": "expected a number",
     },
 )

@@ -1,13 +1,13 @@
 """Exercises of notebook 03, Inside MSSNet."""
 
 import statistics
-from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from mssnet_edu.exercises import Exercise
 from mssnet_edu.exercises.check_helpers import (
+    as_flag,
     as_number,
     as_tensor,
     call,
@@ -305,12 +305,7 @@ NARROW = (
 def _luck(answer):
     verdicts = []
     for full, without in CASES:
-        verdict: Any = call(answer, full, without)
-        if getattr(verdict, "size", None) == 1 or getattr(verdict, "numel", int)() == 1:
-            verdict = verdict.item()  # numpy's, or torch's
-        if not isinstance(verdict, bool | int) or verdict not in (0, 1):
-            return f"Your function returned {describe(verdict)}; expected True or False."
-        verdicts.append(int(verdict))
+        verdicts.append(int(as_flag(call(answer, full, without))))
     right = [_right(*case) for case in CASES]
     wrong = [case for case, one, good in zip(CASES, verdicts, right, strict=True) if one != good]
     full, without = wrong[0] if wrong else CASES[0]

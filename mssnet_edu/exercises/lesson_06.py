@@ -18,6 +18,8 @@ from mssnet_edu.exercises.check_helpers import (
 
 __all__ = ["EXERCISES"]
 
+_DOWN = "me.degrade.downscale"  # of the wrong answers
+
 
 # --- 06-a -----------------------------------------------------------------------------------------
 
@@ -360,32 +362,23 @@ def doubt(answers):
     why="This *spread* is the heart of a trust map. It needs no original. What it cannot see is a "
     "mistake that all answers share.",
     wrong={
-        "lambda answers: answers.std(0)": "shape",
-        "lambda answers: ((answers - answers.mean(0)) ** 2).mean((0, 1))": "each pixel",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0), 8).sqrt()"
-        "": "colour",
-        "lambda answers: solved(answers) ** 2": "root",
-        "lambda answers: solved(answers) * 3**0.5": "colours are added",
-        "lambda answers: solved(answers) * len(answers) ** 0.5": "answers are added",
-        "lambda answers: me.degrade.downscale(answers, 8).mean((0, 1))": "mean of the answers",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0).sqrt(), 8)"
-        ".mean(0)": "root last",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean(0)) ** 2).mean(0), 8)"
-        ".sqrt().mean(0)": "root last",
-        "lambda answers: me.degrade.downscale((answers - answers.mean(0)).abs().mean(0), 8).mean(0)"
-        "": "without their signs",
-        "lambda answers: me.degrade.downscale(answers, 8).std(0).mean(0)": "inside a cell cancels",
-        "lambda answers: me.degrade.resample(answers - answers.mean(0), "
-        "[side // 8 for side in answers.shape[-2:]]).mean((0, 1))": "cancel each other",
-        "lambda answers: me.degrade.downscale(((answers - answers[0]) ** 2).mean(0), 8).mean(0)"
-        ".sqrt()": "one of the answers",
-        "lambda answers: me.degrade.downscale(((answers - answers.median(0).values) ** 2).mean(0), "
-        "8).mean(0).sqrt()": "from the median",
-        "lambda answers: me.degrade.downscale(((answers - answers.mean()) ** 2).mean(0), 8).mean(0)"
-        ".sqrt()": "one picture",
-        "lambda answers: me.degrade.downscale(answers.amax(0) - answers.amin(0), 8).mean(0)": (
-            "one extreme"
-        ),
+        "lambda a: a.std(0)": "shape",
+        "lambda a: ((a - a.mean(0)) ** 2).mean((0, 1))": "each pixel",
+        f"lambda a: {_DOWN}(((a - a.mean(0)) ** 2).mean(0), 8).sqrt()": "colour",
+        "lambda a: solved(a) ** 2": "root",
+        "lambda a: solved(a) * 3**0.5": "colours are added",
+        "lambda a: solved(a) * len(a) ** 0.5": "answers are added",
+        f"lambda a: {_DOWN}(a, 8).mean((0, 1))": "mean of the answers",
+        f"lambda a: {_DOWN}(((a - a.mean(0)) ** 2).mean(0).sqrt(), 8).mean(0)": "root last",
+        f"lambda a: {_DOWN}(((a - a.mean(0)) ** 2).mean(0), 8).sqrt().mean(0)": "root last",
+        f"lambda a: {_DOWN}((a - a.mean(0)).abs().mean(0), 8).mean(0)": "without their signs",
+        f"lambda a: {_DOWN}(a, 8).std(0).mean(0)": "inside a cell cancels",
+        "lambda a: me.degrade.resample(a - a.mean(0), [side // 8 for side in a.shape[-2:]])"
+        ".mean((0, 1))": "cancel each other",
+        f"lambda a: {_DOWN}(((a - a[0]) ** 2).mean(0), 8).mean(0).sqrt()": "one of the answers",
+        f"lambda a: {_DOWN}(((a - a.median(0).values) ** 2).mean(0), 8).mean(0).sqrt()": "median",
+        f"lambda a: {_DOWN}(((a - a.mean()) ** 2).mean(0), 8).mean(0).sqrt()": "one picture",
+        f"lambda a: {_DOWN}(a.amax(0) - a.amin(0), 8).mean(0)": ("one extreme"),
     },
 )
 

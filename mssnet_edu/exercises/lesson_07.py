@@ -10,10 +10,12 @@ from mssnet_edu import exposure, images
 from mssnet_edu import reference_selection as selection
 from mssnet_edu.exercises import Exercise
 from mssnet_edu.exercises.check_helpers import (
-    Mistake,
+    PER_CENT,
+    as_flag,
     as_number,
     as_tensor,
     call,
+    compare,
     describe,
     is_close,
 )
@@ -25,50 +27,39 @@ __all__ = ["EXERCISES"]
 
 
 def _lost_share(answer):
-    generator = torch.Generator().manual_seed(7)
+    dice = torch.Generator().manual_seed(7)
     for size, ev in (((6, 10), 0.65), ((9, 5), -1.0), ((7, 8), 2.0)):
         # colours differ, so that "any" and "all" of the three do, too
-        light = torch.rand(3, *size, generator=generator) * torch.tensor([1.6, 1.2, 1.1]).view(
-            3, 1, 1
-        )
+        light = torch.rand(3, *size, generator=dice) * torch.tensor([1.6, 1.2, 1.1])[:, None, None]
         light = light * 2**-ev * 1.6
-        exposed = light * 2**ev
         share = as_number(call(answer, light, ev), "The share")
-        full = exposed >= 1
-        right = float(full.any(0).float().mean())
-        if is_close(share, right, absolute=1e-4):
-            continue
-        if is_close(share, 100 * right, absolute=1e-2):
-            return "This is in per cent. A share lies between 0 and 1: leave out the 100."
-        if is_close(share, 1 - right, absolute=1e-4):
-            return "This is the share that is left. How much is lost?"
-        if is_close(share, float(full.float().mean()), absolute=1e-4):
-            return (
-                "This counts the three colours on their own. A pixel counts as clipped once any of "
-                "them is: `.any(0)` before the mean."
-            )
-        if is_close(share, float(full.all(0).float().mean()), absolute=1e-4):
-            return "This asks that all three colours are full. Any one of them is enough."
-        if is_close(share, float((light * 2**-ev >= 1).any(0).float().mean()), absolute=1e-4):
-            return "The sign is the wrong way round: a higher EV lets in *more* light."
-        if is_close(share, float((light * 2 * ev >= 1).any(0).float().mean()), absolute=1e-4):
-            return "Each EV doubles the light: `2**ev`, not `2 * ev`."
-        if is_close(share, right / 3, absolute=1e-4):
-            return (
-                "This divides by the values of three colours. Count pixels: the mean of `.any(0)`."
-            )
-        if is_close(share, float((exposed.mean(0) >= 1).float().mean()), absolute=1e-4):
-            return "This asks the mean of the three colours. One full colour is enough: `.any(0)`."
-        if share == 0:
-            return "So nothing is ever clipped. This light is full at 1, not at 255."
-        if is_close(share, float((light * ev >= 1).any(0).float().mean()), absolute=1e-4):
-            return "One EV more is twice the light, and two EV four times: 2**ev, not ev."
-        if is_close(share, float((light >= 1).any(0).float().mean()), absolute=1e-4):
-            return "This is the share at 0 EV. Where is the exposure used?"
-        if is_close(share, right * full[0].numel()):
-            return "This is the number of pixels. Divide it by how many there are."
-        return f"This gives {share:.4g} where {right:.4g} is right, at {ev:+g} EV."
-    return None
+
+        def lost(exposed):
+            return float((exposed >= 1).any(0).float().mean())
+
+        exposed = light * 2**ev
+        full, right = (exposed >= 1).float(), lost(exposed)
+        likely = {
+            PER_CENT: 100 * right,
+            "This is the share that is left. How much is lost?": 1 - right,
+            "This counts the three colours on their own. A pixel counts as clipped once any of "
+            "them is: `.any(0)` before the mean.": full.mean(),
+            "This asks that all three colours are full. One is enough.": full.amin(0).mean(),
+            "The sign is the wrong way round: a higher EV lets in *more* light.": (
+                lost(light * 2**-ev)
+            ),
+            "Each EV doubles the light: `2**ev`, not `2 * ev`.": lost(light * 2 * ev),
+            "This divides by the values of three colours. Count pixels: `.any(0)`.": right / 3,
+            "This asks the mean of three colours. One full one is enough: `.any(0)`.": (
+                lost(exposed.mean(0, keepdim=True))
+            ),
+            "So nothing is ever clipped. This light is full at 1, not at 255.": 0,
+            "One EV more is twice the light, two EV four times: 2**ev, not ev.": lost(light * ev),
+            "This is the share at 0 EV. Where is the exposure used?": lost(light),
+            "This is the number of pixels. Divide it by all of them.": right * light[0].numel(),
+        }
+        otherwise = f"This gives {share:.4g} where {right:.4g} is right, at {ev:+g} EV."
+        compare(share, right, likely, otherwise)
 
 
 LOST = Exercise(
@@ -105,7 +96,7 @@ def lost_share(light, ev):
         "lambda light, ev: (light * 2**-ev >= 1).any(0).float().mean()": "sign",
         "lambda light, ev: (light * ev >= 1).any(0).float().mean()": "2**ev",
         "lambda light, ev: (light * 2**ev >= 1).float().mean()": "three colours on their own",
-        "lambda light, ev: (light * 2**ev >= 1).all(0).float().mean()": "Any one",
+        "lambda light, ev: (light * 2**ev >= 1).all(0).float().mean()": "One is enough",
         "lambda light, ev: 100 * (light * 2**ev >= 1).any(0).float().mean()": "per cent",
         "lambda light, ev: (light * 2**ev < 1).all(0).float().mean()": "left",
         "lambda light, ev: (light >= 1).any(0).float().mean()": "0 EV",
@@ -114,7 +105,7 @@ def lost_share(light, ev):
         "lambda light, ev: (light * 2 * ev >= 1).any(0).float().mean()": "not `2 * ev`",
         "lambda light, ev: (light * 2**ev >= 255).any(0).float().mean()": "not at 255",
         "lambda light, ev: (light * 2**ev >= 1).any(0).sum() / light.numel()": "Count pixels",
-        "lambda light, ev: ((light * 2**ev).mean(0) >= 1).float().mean()": "One full colour",
+        "lambda light, ev: ((light * 2**ev).mean(0) >= 1).float().mean()": "One full one",
     },
 )
 
@@ -123,78 +114,64 @@ def lost_share(light, ev):
 
 
 def _fill(answer):
-    generator = torch.Generator().manual_seed(8)
+    dice = torch.Generator().manual_seed(8)
     for size, ev, reference_ev in (((8, 12), 1.5, -1.0), ((11, 6), 0.5, -2.0)):
-        light = torch.rand(3, *size, generator=generator) * torch.tensor([1.5, 1.0, 0.8]).view(
-            3, 1, 1
-        )
+        light = torch.rand(3, *size, generator=dice) * torch.tensor([1.5, 1, 0.8])[:, None, None]
         light = light * 2**-reference_ev * 0.5  # the reference clips nothing
         # as in a file: white is 1, and not a hair less
         frame = (images.to_srgb((light * 2**ev).clamp(0, 1)) * 255).round() / 255
         # a cloud has moved: what the frame recorded itself is not what the reference says
-        shade = 0.8 + 0.4 * torch.rand(1, *size, generator=generator)
+        shade = 0.8 + 0.4 * torch.rand(1, *size, generator=dice)
         reference = images.to_srgb(light * shade * 2**reference_ev)
         filled = as_tensor(call(answer, frame, ev, reference, reference_ev), frame.shape)
         white, known = exposure.clipped(frame, "each"), images.to_linear(frame)
-        recalled = images.to_linear(reference) * 2 ** (ev - reference_ev)
-        rights = (recalled, recalled.clamp(min=1))  # a clipped value is at least white
-        if any(is_close(filled, torch.where(white, x, known), absolute=2e-3) for x in rights):
-            continue
-        if is_close(filled, known, absolute=2e-3):
-            return "This is the frame, as it was. Its white is still white."
-        unscaled = torch.where(white, images.to_linear(reference), known)
-        if is_close(filled, unscaled, absolute=2e-3):
-            return (
-                "The reference was exposed darker, and its light is pasted in as it is. How many "
-                "EV lie between the two? Make it brighter by that much."
-            )
-        backwards = torch.where(
-            white, images.to_linear(reference) * 2 ** (reference_ev - ev), known
-        )
-        if is_close(filled, backwards, absolute=2e-3):
-            return (
-                "What was white became darker than its surroundings: the difference of the EV has "
-                "the wrong sign."
-            )
-        curved = torch.where(white, reference * 2 ** (ev - reference_ev), known)
-        if is_close(filled, curved, absolute=2e-3) or is_close(
-            filled, torch.where(white, reference * 2 ** (ev - reference_ev), frame), absolute=2e-3
-        ):
-            return "Exposure multiplies light, not sRGB numbers: `me.images.to_linear` first."
-        if is_close(filled, recalled, absolute=2e-3):
-            return (
-                "This is the reference everywhere. What the frame itself recorded has to pass "
-                "through unchanged: take the reference where it is clipped, and only there."
-            )
-        if is_close(filled, torch.where(white.any(0), recalled, known), absolute=2e-3):
-            return (
-                "Nearly. Where one colour is clipped, the other two were recorded: keep them. "
-                '`me.exposure.clipped(frame, "each")` asks colour by colour.'
-            )
-        if is_close(filled, torch.where(white, known, recalled), absolute=2e-3):
-            return "Frame and reference have changed places in `torch.where`."
-        if is_close(filled, torch.maximum(known, recalled), absolute=2e-3):
-            return (
-                "This takes the brighter of the two. What the frame recorded itself counts, also "
-                "where the reference says more."
-            )
-        linear = images.to_linear(reference) * 2 * (ev - reference_ev)
-        if is_close(filled, torch.where(white, linear, known), absolute=2e-3):
-            return "Each EV doubles the light: `2 ** (ev - reference_ev)`."
-        if any(
-            is_close(filled, torch.where(white, x, known).clamp(0, 1), absolute=2e-3)
-            for x in rights
-        ):
-            return "Light may be more than 1, and what was clipped is: do not clamp it."
-        curve = images.to_srgb(torch.where(white, recalled, known).clamp(0, 1))
-        if is_close(filled, curve, absolute=2e-3):
-            return "The light is asked for, and this is sRGB: leave the last step out."
-        if is_close(filled, torch.where(white, recalled, frame), absolute=2e-3):
-            return "What the frame recorded must become light, too: `me.images.to_linear(frame)`."
-        worst = float((filled - torch.where(white, recalled, known)).abs().max())
-        return f"The light is off by up to {worst:.3g} (1 is white)."
-    return None
+        lit, ev_apart = images.to_linear(reference), ev - reference_ev
+        recalled = lit * 2**ev_apart
 
+        def filled_by(inside, outside=known, where=white):
+            return torch.where(where, inside, outside)
+
+        rights = tuple(map(filled_by, (recalled, recalled.clamp(min=1))))  # it is at least white
+        if is_close(filled, rights[1], absolute=2e-3):
+            continue
+        likely = {
+            "This is the frame, as it was. Its white is still white.": known,
+            "The reference was exposed darker, and its light is pasted in as it is. How many EV "
+            "lie between the two? Make it brighter by that much.": filled_by(lit),
+            "What was white became darker than its surroundings: the difference of the EV has the "
+            "wrong sign.": filled_by(lit * 2**-ev_apart),
+            "Exposure multiplies light, not sRGB numbers: `me.images.to_linear` first.": (
+                filled_by(reference * 2**ev_apart),
+                filled_by(reference * 2**ev_apart, frame),
+            ),
+            "This is the reference everywhere. What the frame itself recorded has to pass through "
+            "unchanged: take the reference where it is clipped, and only there.": recalled,
+            "Nearly. Where one colour is clipped, the other two were recorded: keep them. "
+            '`me.exposure.clipped(frame, "each")` asks colour by colour.': (
+                filled_by(recalled, where=white.any(0)),
+            ),
+            "Frame and reference have changed places in `torch.where`.": filled_by(known, recalled),
+            "This takes the brighter of the two. What the frame recorded itself counts, also where "
+            "the reference says more.": torch.maximum(known, recalled),
+            "Each EV doubles the light: `2 ** (ev - reference_ev)`.": filled_by(lit * 2 * ev_apart),
+            "Light may be more than 1, and what was clipped is: do not clamp it.": tuple(
+                right.clamp(0, 1) for right in rights
+            ),
+            "The light is asked for, and this is sRGB: leave the last step out.": images.to_srgb(
+                rights[0].clamp(0, 1)
+            ),
+            "What the frame recorded must become light, too: `me.images.to_linear(frame)`.": (
+                filled_by(recalled, frame)
+            ),
+        }
+        worst = float((filled - rights[0]).abs().max())
+        otherwise = f"The light is off by up to {worst:.3g} (1 is white)."
+        compare(filled, rights[0], likely, otherwise, within=2e-3)
+
+
+_WHITE, _OWN = "me.exposure.clipped(f, 'each')", "me.images.to_linear(f)"  # of wrong answers
+_LIT = "me.images.to_linear(r)"
+_LIGHT = f"{_LIT} * 2 ** (e - re)"
 
 FILL = Exercise(
     id="07-b",
@@ -232,25 +209,16 @@ def fill(frame, ev, reference, reference_ev):
     "before. A network is needed only to find where each pixel lies in the other frame, and to "
     "guess where the other frame does not look.",
     wrong={
-        "lambda f, e, r, re: me.images.to_linear(f)": "still white",
-        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), '
-        "me.images.to_linear(r), me.images.to_linear(f))": "pasted in",
-        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), '
-        "me.images.to_linear(r) * 2 ** (re - e), me.images.to_linear(f))": "wrong sign",
-        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), r * 2 ** (e - re), f)': (
-            "not sRGB"
-        ),
-        "lambda f, e, r, re: me.images.to_linear(r) * 2 ** (e - re)": "everywhere",
-        "lambda f, e, r, re: torch.where(me.exposure.clipped(f), "
-        "me.images.to_linear(r) * 2 ** (e - re), me.images.to_linear(f))": "colour by colour",
-        'lambda f, e, r, re: torch.where(me.exposure.clipped(f, "each"), '
-        "me.images.to_linear(r) * 2 ** (e - re), f)": "become light",
-        "lambda f, e, r, re: torch.where(me.exposure.clipped(f, 'each'), "
-        "me.images.to_linear(f), me.images.to_linear(r) * 2 ** (e - re))": "changed places",
-        "lambda f, e, r, re: torch.maximum(me.images.to_linear(f), "
-        "me.images.to_linear(r) * 2 ** (e - re))": "brighter of the two",
-        "lambda f, e, r, re: torch.where(me.exposure.clipped(f, 'each'), "
-        "me.images.to_linear(r) * 2 * (e - re), me.images.to_linear(f))": "doubles",
+        f"lambda f, e, r, re: {_OWN}": "still white",
+        f"lambda f, e, r, re: torch.where({_WHITE}, {_LIT}, {_OWN})": "pasted in",
+        f"lambda f, e, r, re: torch.where({_WHITE}, {_LIT} * 2 ** (re - e), {_OWN})": "wrong sign",
+        f"lambda f, e, r, re: torch.where({_WHITE}, r * 2 ** (e - re), f)": "not sRGB",
+        f"lambda f, e, r, re: {_LIGHT}": "everywhere",
+        f"lambda f, e, r, re: torch.where(me.exposure.clipped(f), {_LIGHT}, {_OWN})": "colour by",
+        f"lambda f, e, r, re: torch.where({_WHITE}, {_LIGHT}, f)": "become light",
+        f"lambda f, e, r, re: torch.where({_WHITE}, {_OWN}, {_LIGHT})": "changed places",
+        f"lambda f, e, r, re: torch.maximum({_OWN}, {_LIGHT})": "brighter of the two",
+        f"lambda f, e, r, re: torch.where({_WHITE}, {_LIT} * 2 * (e - re), {_OWN})": "doubles",
         "lambda f, e, r, re: solved(f, e, r, re).clamp(0, 1)": "do not clamp",
         "lambda f, e, r, re: me.images.to_srgb(solved(f, e, r, re).clamp(0, 1))": "this is sRGB",
         "lambda f, e, r, re: r[:, :2]": "shape",
@@ -284,18 +252,21 @@ def _references(answer):
             return (
                 f"The list has {len(found)} entries for {len(decisions)} frames; expected one each."
             )
-        if [0 if s is None else s for s in right] == found:
-            return "Before the first adoption there is no reference: None, not frame 0."
-        at_once = [*right[1:], kept]
-        if found == at_once:
-            return (
-                "Nearly: frame t is filled *before* it is decided about. A frame cannot be its own "
-                "reference: write the reference down first, then adopt."
-            )
-        if found == [t if adopted else None for t, adopted in enumerate(decisions)]:
-            return "These are the adopted frames. Which one is in memory while the next ones play?"
-        if found == [None if s is None else s + 1 for s in right]:
-            return "Numbers begin with 0: the first frame is 0."
+        likely = {
+            "Before the first adoption there is no reference: None, not frame 0.": (
+                [s or 0 for s in right]
+            ),
+            "Nearly: frame t is filled *before* it is decided about. A frame cannot be its own "
+            "reference: write the reference down first, then adopt.": [*right[1:], kept],
+            "These are the adopted frames. Which one is in memory while the next ones play?": (
+                [t if adopted else None for t, adopted in enumerate(decisions)]
+            ),
+            "Numbers begin with 0: the first frame is 0.": (
+                [None if s is None else s + 1 for s in right]
+            ),
+        }
+        if found in likely.values():
+            return next(sentence for sentence, one in likely.items() if one == found)
         if any(s is not None and s >= t for t, s in enumerate(found) if not isinstance(s, bool)):
             return "A frame is filled with itself, or with one that comes later. Look only back."
         if found == [None, *range(len(decisions) - 1)]:
@@ -395,12 +366,7 @@ def _film(
 
 def _rule(answer):
     def checked(now, kept):
-        decision = call(answer, now, kept, name="Your rule")
-        if isinstance(decision, torch.Tensor) and decision.numel() == 1:
-            decision = decision.item()
-        if not isinstance(decision, bool | int) or decision not in (0, 1):
-            raise Mistake(f"Your rule returns {describe(decision)}; expected True or False.")
-        return bool(decision)
+        return as_flag(call(answer, now, kept, name="Your rule"), "Your rule returns")
 
     own, first, previous, adopted, shown = 0.0, 0.0, 0.0, 0, 0
     for film in FILMS:

@@ -59,7 +59,7 @@ def test_the_toy_takes_the_eye_apart_and_together(area, moved, page, shot):
 
 def test_the_viewer_shows_other_maps(area, moved, page, shot):
     viewer = area("me.show.feature_viewer(")
-    figure = viewer.locator("figure.mss").first
+    figure = viewer.locator(".mss-beside")
     seen = [moved(viewer)]
     handle(viewer, "stage").get_by_role("combobox").select_option(label="S3-U1")
     seen.append(moved(viewer, *seen))
@@ -74,7 +74,7 @@ def test_the_viewer_shows_other_maps(area, moved, page, shot):
     handle(viewer, "channel").get_by_role("slider").focus()
     page.keyboard.press("ArrowRight")
     moved(viewer, *seen)
-    expect(figure).to_contain_text("channel 2")
+    expect(figure).to_contain_text("channel 12")
     shot("03_viewer", viewer)
 
 
