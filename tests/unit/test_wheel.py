@@ -36,7 +36,8 @@ def test_together_the_wheels_hold_the_package_its_data_and_the_notebooks_once(bu
         for path in (ROOT / folder).rglob("*.*"):  # scripts, style sheets and templates, too
             inside = path.relative_to(ROOT / folder)
             hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
-            if path.is_file() and not hidden:
+            made = folder == "notebooks" and path.suffix != ".ipynb"  # by notebook 09, if it ran
+            if path.is_file() and not hidden and not made:
                 wanted.add(Path("mssnet_edu", place, inside).as_posix())
     assert course | weights == wanted
 
