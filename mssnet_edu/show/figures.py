@@ -51,8 +51,8 @@ def photos(
         name = titles[i] or f"photo {i + 1} of {len(photos)}"
         picture_alt = alt if len(photos) == 1 else f"{name}. {captions[i] or ''}".strip()
         picture = look.picture(photo, width, picture_alt, max_px)
-        note = look.size_text(photo, width, max_px)
-        cells.append(look.Cell(picture, width, note, titles[i], captions[i], marks[i]))
+        note, shown = look.size_texts(photo, width, max_px)
+        cells.append(look.Cell(picture, width, note, titles[i], captions[i], marks[i], shown))
     return look.grid(cells, columns, alt)
 
 
@@ -98,8 +98,8 @@ def zoom_in(
         )
         scale = zoom * largest.shape[-1] / photo.shape[-1]
         text = look.scale_text(scale)
-        note = f"each pixel shown {text} × {text}" if scale >= 1.5 else "pixel for pixel"
-        cells.append(look.Cell(picture, width, note, titles[i], captions[i], marks[i]))
+        shown = f"each pixel shown {text} × {text}" if scale >= 1.5 else "pixel for pixel"
+        cells.append(look.Cell(picture, width, "", titles[i], captions[i], marks[i], shown))
     alt = alt or list_titles(f"The same place, magnified, in {len(photos)} photos", titles)
     return look.grid(cells, columns, alt)
 

@@ -128,7 +128,8 @@ class Figure:
 class Cell(NamedTuple):
     """One picture of a grid, with the words around it.
 
-    picture: HTML. width: in screen pixels. note: its size in words. mark: one of MARKS.
+    picture: HTML. width: in screen pixels. note: its size in words. mark: one of MARKS. shown: how
+    many screen pixels a pixel takes, in words; left out on a phone, which shrinks the picture.
     """
 
     picture: str
@@ -137,6 +138,7 @@ class Cell(NamedTuple):
     title: str | None = None
     caption: str | None = None
     mark: str | None = None
+    shown: str | None = None
 
 
 def grid(cells: Sequence[Cell], columns: int, alt: str) -> Figure:
@@ -249,13 +251,13 @@ def scale_text(scale: float) -> str:
     return f"{scale:.0f}" if abs(scale - round(scale)) < 0.01 else f"{scale:.1f}"
 
 
-def size_text(photo: torch.Tensor, width: int, max_px: int = MAX_PX) -> str:
-    """'48 x 48 px, each shown 8 x 8', in words that a beginner can check with a finger."""
+def size_texts(photo: torch.Tensor, width: int, max_px: int = MAX_PX) -> tuple[str, str | None]:
+    """'48 x 48 px' and 'each shown 8 x 8', in words that a beginner can check with a finger."""
     own_width, own_height = size_of(photo)
     text = f"{own_width} × {own_height} px"
     if width >= 2 * own_width:
         scale = scale_text(width / own_width)
-        return f"{text}, each shown {scale} × {scale}"
+        return text, f"each shown {scale} × {scale}"
     if width < own_width or own_width * own_height > max_px:
-        return f"{text}, shown smaller"
-    return text
+        return text, "shown smaller"
+    return text, None
